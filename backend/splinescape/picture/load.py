@@ -1,0 +1,183 @@
+"""Loads a picture file, whatever it is, as upright 8-bit RGB; refuses what cannot be used early."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from splinescape.errors import InputError
+from splinescape.picture.fit import GRID
+from splinescape.picture.focal import exif_focal_px
+from splinescape.picture.tones import srgb8
+
+MAX_SIDE = 65_535
+MAX_DECODED_PIXELS = 2**28
+"""Pixels that may be decoded at once, about 1 GiB. Baseline JPEGs are decoded smaller, so they may be larger."""
+
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_RUNS_OTHER_PROGRAMS = {"EPS", "WMF"}
+_HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
+_AVIF_BRANDS = {b"avif", b"avis"}
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture as loaded.
+
+    Attributes:
+        rgb: (H, W, 3) uint8, upright, sRGB.
+        focal_px: focal length in pixels of this `rgb` if EXIF has one, else None.
+        notes: what was done to it, for the user.
+    """
+
+    rgb: NDArray[np.uint8]
+    focal_px: float | None
+    notes: tuple[str, ...]
+
+
+def load_picture(path: str | Path, max_pixels: int = 2**26) -> Picture:
+    """Load a picture of any format that Pillow reads, plus HEIC with pillow-heif.
+
+    EXIF orientation is applied, embedded colour profiles are converted to sRGB, transparency is laid over
+    white, 16-bit, float and grey pictures become 8-bit RGB, and of an animation the first frame is taken.
+
+    Args:
+        path: the picture file.
+        max_pixels: a larger picture is reduced by a whole factor, while decoding where the format can.
+
+    Raises:
+        InputError: there is no such file, it is not a picture or is damaged, it is smaller than 32 px a side,
+            or larger than memory should be spent on (known from its header, before decoding).
+    """
+    path = Path(path)
+    _check_file(path)
+    with _open(path) as image:
+        stored = image.size
+        _check_size(path, image, max_pixels)
+        try:
+            exif = image.getexif()
+            orientation = exif.get(_ORIENTATION, 1)
+            focal_px = exif_focal_px(exif, *stored)
+        # A picture is still a picture when its EXIF is broken, and Pillow's parser raises many types then.
+        except Exception:
+            orientation, focal_px = 1, None
+        notes = []
+        if getattr(image, "is_animated", False) and image.format != "MPO":
+            notes.append("only the first frame or page is used")
+        try:
+            rgb, tone_notes = srgb8(image, max_pixels)
+        # Decoders raise whatever comes to hand on a damaged file (OSError, SyntaxError, struct.error, ...).
+        except Exception as error:
+            raise InputError(f"{path} cannot be decoded ({_one_line(error)}); export it again") from error
+    notes += tone_notes
+    width = rgb.shape[1]
+    if width != stored[0]:
+        notes.append(f"reduced from {stored[0]}x{stored[1]} px while loading")
+    if orientation in _UPRIGHT:
+        rgb = np.ascontiguousarray(np.asarray(Image.fromarray(rgb).transpose(_UPRIGHT[orientation])))
+        notes.append("turned upright as its EXIF orientation says")
+    return Picture(rgb, focal_px and focal_px * width / stored[0], tuple(notes))
+
+
+def _check_file(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder; give a picture file")
+        if not path.exists():
+            raise InputError(f"there is no file {path}")
+        if not path.is_file():
+            raise InputError(f"{path} is not an ordinary file; give a picture file")
+        if path.stat().st_size == 0:
+            raise InputError(f"{path} is empty (0 bytes); export the picture again")
+        with path.open("rb"):
+            pass
+    except PermissionError as error:
+        raise InputError(f"{path} may not be read; check its permissions") from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} cannot be read: {_one_line(error)}") from error
+
+
+def _open(path: Path) -> Image.Image:
+    _register_heif()
+    Image.init()
+    # EPS and WMF hand the file to other programs, which a picture from anywhere must not be able to do.
+    formats = [name for name in Image.OPEN if name not in _RUNS_OTHER_PROGRAMS]
+    try:
+        with _without_pillows_size_limit():
+            return Image.open(path, formats=formats)
+    except UnidentifiedImageError as error:
+        raise InputError(_why_unidentified(path)) from error
+    except Exception as error:
+        raise InputError(f"{path} cannot be opened ({_one_line(error)}); export it again") from error
+
+
+def _register_heif() -> None:
+    try:
+        import pillow_heif
+    except ImportError:
+        return
+    pillow_heif.register_heif_opener()
+
+
+def _why_unidentified(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(12)
+    brand = head[8:12] if head[4:8] == b"ftyp" else b""
+    if brand in _HEIF_BRANDS:
+        return f"{path} is a HEIC picture; to read it: pip install splinescape[heif]"
+    if brand in _AVIF_BRANDS:
+        return f"{path} is an AVIF picture; to read it: pip install --upgrade pillow"
+    return f"{path} is not a picture that can be read; give a JPEG, PNG, WebP, TIFF or similar"
+
+
+_size_limit_lock = threading.Lock()
+
+
+@contextmanager
+def _without_pillows_size_limit() -> Iterator[None]:
+    """Pillow's own limit is a fixed number of pixels; ours knows that JPEGs can be decoded small."""
+    with _size_limit_lock:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _check_size(path: Path, image: Image.Image, max_pixels: int) -> None:
+    width, height = image.size
+    if min(width, height) < GRID:
+        raise InputError(f"{path} is {width}x{height} px; at least {GRID}x{GRID} px are needed")
+    # A progressive JPEG keeps all its coefficients in memory, however small it is decoded.
+    if image.format in ("JPEG", "MPO") and not image.info.get("progressive"):
+        factor = math.sqrt(width * height / max_pixels)
+        image.draft(None, (math.ceil(width / max(factor, 1)), math.ceil(height / max(factor, 1))))
+    decoded = image.size[0] * image.size[1]
+    if max(width, height) > MAX_SIDE or decoded > MAX_DECODED_PIXELS:
+        raise InputError(
+            f"{path} is {width}x{height} px, too large to decode; "
+            f"scale it down to at most {MAX_DECODED_PIXELS // 10**6} megapixels first"
+        )
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
