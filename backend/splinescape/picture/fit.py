@@ -35,9 +35,9 @@ class FittedPicture:
 def fit_picture(rgb: NDArray[np.uint8], max_resolution: int) -> FittedPicture:
     """Bring a picture within `max_resolution` on the 32 px grid without stretching or enlarging it.
 
-    The long side becomes the largest multiple of 32 within itself and `max_resolution`. The short side follows
-    and is cropped to the grid; where less is lost by cropping the long side instead, that is done. A picture
-    that already fits is returned bit for bit.
+    The long side becomes the largest multiple of 32 within itself and `max_resolution`. The short side
+    follows and is cropped to the grid; where less is lost by cropping the long side instead, that is done.
+    A picture that already fits is returned bit for bit.
 
     Args:
         rgb: (H, W, 3) uint8.
@@ -94,8 +94,8 @@ def _resample(
         left, top = int(crop_x), int(crop_y)
         return np.ascontiguousarray(rgb[top : top + size[1], left : left + size[0]])
     height, width = rgb.shape[:2]
-    left, top = crop_x / scale, crop_y / scale
-    box = (left, top, width - left, height - top)
+    off_x, off_y = crop_x / scale, crop_y / scale
+    box = (off_x, off_y, width - off_x, height - off_y)
     return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS, box=box))
 
 

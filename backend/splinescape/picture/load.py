@@ -20,7 +20,7 @@ from splinescape.picture.tones import srgb8
 
 MAX_SIDE = 65_535
 MAX_DECODED_PIXELS = 2**28
-"""Pixels that may be decoded at once, about 1 GiB. Baseline JPEGs are decoded smaller, so they may be larger."""
+"""Pixels that may be decoded at once, about 1 GiB. Baseline JPEGs are decoded smaller and may be larger."""
 
 _ORIENTATION = 0x0112
 _UPRIGHT = {

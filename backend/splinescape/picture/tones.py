@@ -15,8 +15,8 @@ _WHITE = (255, 255, 255, 255)
 def srgb8(image: Image.Image, max_pixels: int) -> tuple[NDArray[np.uint8], list[str]]:
     """Decode an opened image as (H, W, 3) uint8 sRGB, reduced by a whole factor to at most `max_pixels`.
 
-    Transparency is laid over white, what viewers show; 16-bit grey is scaled by its full range, and other integer
-    or float greys by the smallest of 1, 255, 65535 and their own maximum that holds them.
+    Transparency is laid over white, what viewers show; 16-bit grey is scaled by its full range, and other
+    integer or float greys by the smallest of 1, 255, 65535 and their own maximum that holds them.
 
     Returns:
         The pixels and notes for the user.
@@ -30,7 +30,7 @@ def srgb8(image: Image.Image, max_pixels: int) -> tuple[NDArray[np.uint8], list[
         return _from_deep_grey(image, notes), notes
     image = _to_srgb(image, notes)
     if image.mode == "RGBA":
-        if image.getextrema()[3][0] < 255:  # type: ignore[index]
+        if np.asarray(image.getchannel("A")).min() < 255:
             notes.append("transparent parts are laid over white")
         image = Image.alpha_composite(Image.new("RGBA", image.size, _WHITE), image)
     return np.array(image.convert("RGB")), notes
@@ -62,11 +62,13 @@ def _reduced(image: Image.Image, max_pixels: int) -> Image.Image:
 def _to_srgb(image: Image.Image, notes: list[str]) -> Image.Image:
     profile = image.info.get("icc_profile")
     if image.mode == "LAB":
-        source = ImageCms.createProfile("LAB")
+        source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
     elif profile:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        except OSError:
+            if "sRGB" in ImageCms.getProfileDescription(source):
+                return image
+        except (OSError, ImageCms.PyCMSError):
             return image
     else:
         return image
