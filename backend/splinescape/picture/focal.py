@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-_EXIF_IFD = 0x8769
+EXIF_IFD = 0x8769
 _FOCAL_LENGTH = 0x920A
-_PIXEL_X_DIMENSION = 0xA002
+_PIXEL_X_DIMENSION, _PIXEL_Y_DIMENSION = 0xA002, 0xA003
 _FOCAL_PLANE_X_RESOLUTION = 0xA20E
 _FOCAL_PLANE_RESOLUTION_UNIT = 0xA210
 _FOCAL_LENGTH_35MM = 0xA405
@@ -24,17 +24,17 @@ def centred_intrinsics(focal_px: float, width: int, height: int) -> NDArray[np.f
 
 
 def exif_focal_px(exif: Image.Exif, width: int, height: int) -> float | None:
-    """Focal length in pixels of a `width` x `height` picture (as stored, before turning it upright).
+    """Focal length in pixels, the same in x and y, of a `width` x `height` picture, upright or not.
 
     FocalLengthIn35mmFilm compares diagonals (CIPA DCG-001), so it holds for any aspect ratio and either
     orientation: f_px = f_35 * sqrt(W^2 + H^2) / sqrt(36^2 + 24^2). Without it, FocalLength times
-    FocalPlaneXResolution, rescaled by W / PixelXDimension in case the file was resized after it was taken.
+    FocalPlaneXResolution, rescaled by the longer side in case the file was resized after it was taken.
 
     Returns:
         None when EXIF does not say, or says something no ordinary lens has (a diagonal field of view outside
         1 to 160 degrees).
     """
-    tags = exif.get_ifd(_EXIF_IFD)
+    tags = exif.get_ifd(EXIF_IFD)
     diagonal = math.hypot(width, height)
     equivalent = _number(tags.get(_FOCAL_LENGTH_35MM))
     if equivalent:
@@ -42,8 +42,9 @@ def exif_focal_px(exif: Image.Exif, width: int, height: int) -> float | None:
     else:
         per_unit = _number(tags.get(_FOCAL_PLANE_X_RESOLUTION))
         unit_mm = _MM_PER_UNIT.get(tags.get(_FOCAL_PLANE_RESOLUTION_UNIT, 2), 25.4)
-        taken_width = _number(tags.get(_PIXEL_X_DIMENSION)) or width
-        focal_px = _number(tags.get(_FOCAL_LENGTH)) * per_unit / unit_mm * width / taken_width
+        longest = max(width, height)
+        taken = max(_number(tags.get(_PIXEL_X_DIMENSION)), _number(tags.get(_PIXEL_Y_DIMENSION))) or longest
+        focal_px = _number(tags.get(_FOCAL_LENGTH)) * per_unit / unit_mm * longest / taken
     if focal_px <= 0:
         return None
     diagonal_fov = math.degrees(2 * math.atan(diagonal / (2 * focal_px)))

@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from splinescape.errors import InputError
 from splinescape.picture.fit import GRID
-from splinescape.picture.focal import exif_focal_px
+from splinescape.picture.focal import EXIF_IFD, exif_focal_px
 from splinescape.picture.tones import srgb8
 
 MAX_SIDE = 65_535
@@ -71,29 +71,35 @@ def load_picture(path: str | Path, max_pixels: int = 2**26) -> Picture:
     with _open(path) as image:
         stored = image.size
         _check_size(path, image, max_pixels)
-        try:
-            exif = image.getexif()
-            orientation = exif.get(_ORIENTATION, 1)
-            focal_px = exif_focal_px(exif, *stored)
-        # A picture is still a picture when its EXIF is broken, and Pillow's parser raises many types then.
-        except Exception:
-            orientation, focal_px = 1, None
+        exif = _exif(image)
         notes = []
         if getattr(image, "is_animated", False) and image.format != "MPO":
             notes.append("only the first frame or page is used")
         try:
+            image.load()
             rgb, tone_notes = srgb8(image, max_pixels)
         # Decoders raise whatever comes to hand on a damaged file (OSError, SyntaxError, struct.error, ...).
         except Exception as error:
             raise InputError(f"{path} cannot be decoded ({_one_line(error)}); export it again") from error
+        # Asked for after decoding, because the TIFF decoder turns the picture itself.
+        orientation = _exif(image).get(_ORIENTATION, 1)
     notes += tone_notes
-    width = rgb.shape[1]
-    if width != stored[0]:
+    if rgb.shape[:2] != stored[::-1]:
         notes.append(f"reduced from {stored[0]}x{stored[1]} px while loading")
+    focal_px = exif_focal_px(exif, rgb.shape[1], rgb.shape[0])
     if orientation in _UPRIGHT:
         rgb = np.ascontiguousarray(np.asarray(Image.fromarray(rgb).transpose(_UPRIGHT[orientation])))
-        notes.append("turned upright as its EXIF orientation says")
-    return Picture(rgb, focal_px and focal_px * width / stored[0], tuple(notes))
+    return Picture(rgb, focal_px, tuple(notes))
+
+
+def _exif(image: Image.Image) -> Image.Exif:
+    try:
+        exif = image.getexif()
+        exif.get_ifd(EXIF_IFD)
+    # A picture is still a picture when its EXIF is broken, and Pillow's parser raises many types then.
+    except Exception:
+        return Image.Exif()
+    return exif
 
 
 def _check_file(path: Path) -> None:

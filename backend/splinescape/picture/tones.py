@@ -38,7 +38,6 @@ def srgb8(image: Image.Image, max_pixels: int) -> tuple[NDArray[np.uint8], list[
 
 def _plain_mode(image: Image.Image) -> Image.Image:
     """A mode whose values may be averaged: no palette, no bits, alpha only as RGBA."""
-    image.load()
     if image.mode.startswith("I;16"):
         return image.convert("I") if image.mode != "I;16" else image
     if image.mode in ("I", "F"):
