@@ -1,0 +1,113 @@
+"""First guess at the coarsest level: whole patches copied along the strongest structures first.
+
+Criminisi et al. 2004, "Region filling and object removal by exemplar-based image inpainting", with an exhaustive
+search; the coarsest level has only a few thousand pixels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from splinescape.inpaint.builtin.patches import CHANNELS, SIDE, load_patch, patch_distance
+from splinescape.inpaint.builtin.search import prior_cost
+from splinescape.jit import njit
+
+@njit(error_model="numpy")
+def _luma(image, pixel):
+    at = pixel * CHANNELS
+    return image[at] + image[at + 1] + image[at + 2]
+
+
+@njit(error_model="numpy")
+def _slope(image, state, pixel, stride):
+    """Central or one-sided difference over known pixels."""
+    ahead = state[pixel + stride] > 0
+    behind = state[pixel - stride] > 0
+    if ahead and behind:
+        return (_luma(image, pixel + stride) - _luma(image, pixel - stride)) / 2
+    if ahead:
+        return _luma(image, pixel + stride) - _luma(image, pixel)
+    if behind:
+        return _luma(image, pixel) - _luma(image, pixel - stride)
+    return np.float32(0)
+
+
+@njit(error_model="numpy")
+def _structure(image, state, width, anchor):
+    """Strongest gradient among the known pixels of a patch."""
+    height = state.shape[0] // width
+    best = np.float32(0)
+    for dy in range(SIDE):
+        y = anchor // width + dy
+        if y < 1 or y >= height - 1:
+            continue
+        for dx in range(SIDE):
+            x = anchor % width + dx
+            pixel = y * width + x
+            if x < 1 or x >= width - 1 or state[pixel] <= 0:
+                continue
+            gx = _slope(image, state, pixel, 1)
+            gy = _slope(image, state, pixel, width)
+            best = max(best, gx * gx + gy * gy)
+    return np.sqrt(best)
+
+
+@njit(error_model="numpy")
+def grow(image, width, state, hole, allowed, guide, crowding, crowd_step, offset):
+    """Fill `hole` (H*W bool) in place in `image` (H*W*4); `offset` (H*W) gets where each pixel was copied from.
+
+    `state` (H*W) float32 is the confidence: 1 known, 0 hole and ignored pixels; it grows as the hole fills.
+    """
+    height = state.shape[0] // width
+    values = np.empty(SIDE * SIDE * CHANNELS, np.float32)
+    weights = np.empty(SIDE * SIDE * CHANNELS, np.float32)
+    sources = np.flatnonzero(allowed)
+    left = np.flatnonzero(hole)
+    half = SIDE // 2
+    priority = np.full(state.shape[0], -1, np.float32)
+    while left.size:
+        best = np.float32(-1)
+        anchor = np.int64(-1)
+        for p in left:
+            y = p // width
+            x = p - y * width
+            a = min(max(y - half, 0), height - SIDE) * width + min(max(x - half, 0), width - SIDE)
+            if priority[a] < 0:
+                confidence = load_patch(image, state, width, a, values, weights) / (SIDE * SIDE)
+                priority[a] = confidence * (np.float32(0.1) + _structure(image, state, width, a))
+            if priority[a] > best:
+                best = priority[a]
+                anchor = a
+        confidence = load_patch(image, state, width, anchor, values, weights) / (SIDE * SIDE)
+        for k in range(weights.shape[0]):
+            weights[k] = 1 if weights[k] > 0 else 0
+        total = max(weights.sum() / CHANNELS, 1)
+        ay = anchor // width
+        ax = anchor - ay * width
+        nearest = np.float32(1e30)
+        source = sources[0]
+        for s in sources:
+            prior = prior_cost(guide, anchor, s, crowding)
+            if prior >= nearest:
+                continue
+            d = prior + patch_distance(image, width, s, values, weights, (nearest - prior) * total) / total
+            if d < nearest:
+                nearest = d
+                source = s
+        for dy in range(SIDE):
+            for dx in range(SIDE):
+                p = anchor + dy * width + dx
+                if hole[p] and state[p] <= 0:
+                    for c in range(CHANNELS):
+                        image[p * CHANNELS + c] = image[(source + dy * width + dx) * CHANNELS + c]
+                    state[p] = max(confidence * np.float32(0.95), np.float32(1e-3))
+                    offset[p] = source - anchor
+        sy = source // width
+        sx = source - sy * width
+        for y in range(max(sy - 2, 0), min(sy + 3, height)):
+            for x in range(max(sx - 2, 0), min(sx + 3, width)):
+                crowding[y * width + x] += crowd_step
+        for y in range(max(ay - 2 * SIDE, 0), min(ay + 2 * SIDE, height)):
+            for x in range(max(ax - 2 * SIDE, 0), min(ax + 2 * SIDE, width)):
+                priority[y * width + x] = -1
+        left = left[state[left] <= 0]

@@ -1,0 +1,122 @@
+"""PatchMatch: for each target patch, a source patch that looks alike.
+
+Barnes et al. 2009, "PatchMatch: a randomized correspondence algorithm for structural image editing". Targets are cut
+into blocks of fixed size; inside a block candidates propagate in scan order, across blocks they come from the
+previous pass. So blocks can run on any number of threads with the same result.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from splinescape.inpaint.builtin.patches import CHANNELS, SIDE, inner, load_patch, patch_distance
+from splinescape.jit import njit
+
+BLOCK = 1024
+_MANY = np.float32(1e30)
+
+
+@inner
+def random_int(seed, key, bound):
+    """A number in [0, bound) from a counter-based generator (splitmix64 finaliser)."""
+    z = seed + np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = z ^ (z >> np.uint64(31))
+    return np.int64(z >> np.uint64(33)) % bound
+
+
+@inner
+def prior_cost(guide, target, source, crowding):
+    """Cost of a source that has nothing to do with its looks: place, depth, and how often it is used already."""
+    dy = guide[source, 0] - guide[target, 0]
+    dx = guide[source, 1] - guide[target, 1]
+    dg = guide[source, 2] - guide[target, 2]
+    return dy * dy + dx * dx + dg * dg + crowding[source]
+
+
+@njit(error_model="numpy")
+def search(
+    first,
+    last,
+    image,
+    weight,
+    width,
+    targets,
+    target_id,
+    step,
+    allowed,
+    guide,
+    crowding,
+    old_match,
+    match,
+    cost,
+    forward,
+    radius,
+    seed,
+):
+    """Improve `match` for the target blocks [first, last).
+
+    image (H*W*4), weight (H*W): flat level; targets (N,): flat anchors on a grid of `step`; target_id (H*W): index
+    of the target at an anchor or -1; allowed (H*W): anchors of source patches; guide (H*W, 3), crowding (H*W): see
+    `prior_cost`; old_match (N,): the previous pass; match, cost (N,): written.
+    """
+    height = allowed.shape[0] // width
+    values = np.empty(SIDE * SIDE * CHANNELS, np.float32)
+    weights = np.empty(SIDE * SIDE * CHANNELS, np.float32)
+    direction = 1 if forward else -1
+    for block in range(first, last):
+        low = block * BLOCK
+        high = min(low + BLOCK, targets.shape[0])
+        for k in range(high - low):
+            i = low + k if forward else high - 1 - k
+            t = targets[i]
+            ty = t // width
+            tx = t - ty * width
+            total = load_patch(image, weight, width, t, values, weights)
+            scale = np.float32(1) / max(total, np.float32(1e-6))
+            best_s = np.int64(old_match[i])
+            prior = prior_cost(guide, t, best_s, crowding)
+            best = prior + scale * patch_distance(image, width, best_s, values, weights, _MANY)
+
+            for n in range(2):
+                ny = ty - direction * step * n
+                nx = tx - direction * step * (1 - n)
+                if ny < 0 or nx < 0 or ny >= height or nx >= width:
+                    continue
+                j = target_id[ny * width + nx]
+                if j < 0:
+                    continue
+                near = match[j] if low <= j < high else old_match[j]
+                s = near + t - targets[j]
+                sx = near % width + tx - nx
+                if s < 0 or s >= allowed.shape[0] or sx < 0 or sx >= width or s == best_s or not allowed[s]:
+                    continue
+                prior = prior_cost(guide, t, s, crowding)
+                if prior < best:
+                    d = prior + scale * patch_distance(image, width, s, values, weights, (best - prior) * total)
+                    if d < best:
+                        best = d
+                        best_s = s
+
+            r = radius
+            tries = 0
+            while r >= 1:
+                key = np.int64(t) * 64 + tries
+                sy = best_s // width + random_int(seed, 2 * key, 2 * r + 1) - r
+                sx = best_s % width + random_int(seed, 2 * key + 1, 2 * r + 1) - r
+                tries += 1
+                r //= 2
+                if sy < 0 or sx < 0 or sy >= height or sx >= width:
+                    continue
+                s = sy * width + sx
+                if not allowed[s]:
+                    continue
+                prior = prior_cost(guide, t, s, crowding)
+                if prior < best:
+                    d = prior + scale * patch_distance(image, width, s, values, weights, (best - prior) * total)
+                    if d < best:
+                        best = d
+                        best_s = s
+            match[i] = best_s
+            cost[i] = best
