@@ -68,7 +68,7 @@ def load_picture(path: str | Path, max_pixels: int = 2**26) -> Picture:
     """
     path = Path(path)
     _check_file(path)
-    with _open(path) as image:
+    with _without_pillows_size_limit(), _open(path) as image:
         stored = image.size
         _check_size(path, image, max_pixels)
         exif = _exif(image)
@@ -128,8 +128,7 @@ def _open(path: Path) -> Image.Image:
     # EPS and WMF hand the file to other programs, which a picture from anywhere must not be able to do.
     formats = [name for name in Image.OPEN if name not in _RUNS_OTHER_PROGRAMS]
     try:
-        with _without_pillows_size_limit():
-            return Image.open(path, formats=formats)
+        return Image.open(path, formats=formats)
     except UnidentifiedImageError as error:
         raise InputError(_why_unidentified(path)) from error
     except Exception as error:
@@ -160,7 +159,10 @@ _size_limit_lock = threading.Lock()
 
 @contextmanager
 def _without_pillows_size_limit() -> Iterator[None]:
-    """Pillow's own limit is a fixed number of pixels; ours knows that JPEGs can be decoded small."""
+    """Pillow's own limit is a fixed number of pixels; ours knows that JPEGs can be decoded small.
+
+    Holding the lock while decoding also keeps two huge pictures from being in memory at once.
+    """
     with _size_limit_lock:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
