@@ -25,8 +25,8 @@ def centred_intrinsics(width: int, height: int, focal: float = FOCAL) -> NDArray
 class OracleInpainter:
     """An `Inpainter` that paints what is really there.
 
-    A view without intrinsics is taken to have the focal length of `K_33` and a centred principal point: a border
-    that is the same on both sides keeps both.
+    A view without intrinsics is taken to have the focal length of `K_33` and a centred principal point: a
+    border that is the same on both sides keeps both.
     """
 
     world: World

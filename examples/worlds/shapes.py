@@ -1,6 +1,7 @@
 """Shapes that a ray can hit: convex polyhedra (boxes, roofs, the ground), rooms, ellipsoids and cones.
 
-All arrays are structures of rows: points and directions are (3, N) float32. A direction has camera z = 1, so that
+All arrays are structures of rows: points and directions are (3, N) float32. A direction has camera z = 1, so
+    that
 the ray parameter is the camera z depth.
 """
 

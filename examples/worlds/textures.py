@@ -1,7 +1,7 @@
 """Textures: functions of the surface point alone, so that a surface has one colour from every side.
 
-A texture is called with `p` (3, N) local points in metres and `uv` (2, N) face coordinates in metres, and returns
-(3, N) colours in [0, 1]. Detail is bounded in metres: nothing is finer than about two centimetres.
+A texture is called with `p` (3, N) local points in metres and `uv` (2, N) face coordinates in metres, and
+returns (3, N) colours in [0, 1]. Detail is bounded in metres: nothing is finer than about two centimetres.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Tile:
 
 @dataclass(frozen=True, eq=False)
 class Solid:
-    """Marble, leaves, stone: noise in space, `period` metres, mapped onto the colours from `dark` to `light`."""
+    """Marble, leaves, stone: noise in space, `period` metres, from the colour `dark` to `light`."""
 
     noise: Array
     period: float
@@ -93,7 +93,7 @@ class Meadow:
 def plain(color: Color) -> Texture:
     """One colour everywhere."""
     column = np.array(color, np.float32)[:, None]
-    return lambda p, uv: np.broadcast_to(column, (3, uv.shape[1]))
+    return lambda _p, uv: np.broadcast_to(column, (3, uv.shape[1]))
 
 
 def planks(seed: int, dark: Color, light: Color, plank: float = 0.16) -> Tile:

@@ -34,7 +34,7 @@ class WorldImage:
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """Shapes, their light, and a sky: a function of the unit direction (3, N) alone that returns (3, N) colours."""
+    """Shapes, their light, and a sky: colours (3, N) of unit directions (3, N)."""
 
     shapes: tuple[Shape, ...]
     light: Light
@@ -146,7 +146,7 @@ class _Camera:
         )
 
     def directions(self, top: int, bottom: int, supersample: int) -> Array:
-        """(3, rows, columns) world directions with camera z = 1 through the samples of image rows top:bottom."""
+        """(3, rows, columns) world directions with camera z = 1 through the samples of rows top:bottom."""
         u = (np.arange(self.width * supersample) + 0.5) / supersample
         v = top + (np.arange((bottom - top) * supersample) + 0.5) / supersample
         inverse = np.linalg.inv(self.K_33)
