@@ -58,7 +58,16 @@ class _Rasterize(torch.autograd.Function):
         columns = -(-width // TILE_W)
         count = len(tiles.tile_start) - 1
         run_chunks(
-            blend, count, records, tiles.splats, tiles.tile_start, columns, rgb, depth, alpha, chunks=64
+            blend,
+            count,
+            records.reshape(-1),
+            tiles.splats,
+            tiles.tile_start,
+            columns,
+            rgb,
+            depth,
+            alpha,
+            chunks=64,
         )
         out = torch.from_numpy(rgb), torch.from_numpy(depth), torch.from_numpy(alpha)
         if any(ctx.needs_input_grad):
@@ -73,8 +82,8 @@ class _Rasterize(torch.autograd.Function):
         slots = np.empty((len(tiles.splats), 10), np.float32)
         count = len(tiles.tile_start) - 1
         run_chunks(
-            blend_backward, count, records, tiles.splats, tiles.tile_start, tiles.first_slot, tiles.rects, columns,
-            *(_array(t) for t in (rgb, depth, alpha, v_rgb, v_depth, v_alpha)), slots, chunks=64,
+            blend_backward, count, records.reshape(-1), tiles.splats, tiles.tile_start, tiles.first_slot, tiles.rects, columns,
+            *(_array(t) for t in (rgb, depth, alpha, v_rgb, v_depth, v_alpha)), slots.reshape(-1), chunks=64,
         )  # fmt: skip
         means, quats, scales, opacities, _colors = (_array(t) for t in params)
         grads = [np.empty(tuple(t.shape), np.float32) for t in params]
