@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from splinescape.io.quats import unit_quats
 from splinescape.scene.splats import Splats
 
 _log = logging.getLogger(__name__)
@@ -27,25 +28,27 @@ def to_numpy(tensor: Tensor) -> Floats:
     return tensor.detach().to("cpu", torch.float32).numpy()
 
 
-def unit_quats(quats: Floats) -> Floats:
-    """Normalise (N, 4) quaternions, keeping every bit of those within 1e-6 of unit length.
+def logits_from_bytes(opacity: NDArray[np.uint8]) -> Floats:
+    """Logits of opacities stored as 0..255; the two ends become infinite, which `checked_splats` replaces."""
+    with np.errstate(divide="ignore"):
+        return np.log(opacity.astype(np.float32)) - np.log(255 - opacity.astype(np.float32))
 
-    So a scene that is read and written again does not change. Quaternions of length zero become the identity.
-    """
-    norm = np.sqrt(np.einsum("ij,ij->i", quats, quats, dtype=np.float64))
-    off = np.flatnonzero(~(np.abs(norm - 1) <= 1e-6))
-    if not len(off):
-        return quats
-    quats, norm = quats.copy(), norm[off]
-    quats[off] = quats[off].astype(np.float64) / np.where(norm > 0, norm, 1)[:, None]
-    quats[off[norm == 0]] = (1, 0, 0, 0)
-    return quats
+
+def to_bytes(values: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Round to the nearest integer and clamp to 0..255."""
+    return np.rint(values).clip(0, 255).astype(np.uint8)
 
 
 def checked_splats(
-    means: Floats, log_scales: Floats, quats: Floats, opacity_logits: Floats, sh: Floats, *, source: str
+    means: NDArray[np.floating],
+    log_scales: NDArray[np.floating],
+    quats: NDArray[np.floating],
+    opacity_logits: NDArray[np.floating],
+    sh: NDArray[np.floating],
+    *,
+    source: str,
 ) -> tuple[Splats, int]:
-    """Make `Splats` from what a file holds; shapes as in `Splats`.
+    """Make `Splats` from what a file holds; shapes as in `Splats`, any float type.
 
     Infinite logits (opacity exactly 0 or 1, which some tools write) become +-MAX_LOGIT; splats with any other
     number that is not finite, or with an infinite scale, are left out with a warning.
@@ -53,21 +56,28 @@ def checked_splats(
     Returns:
         The splats, and how many were left out.
     """
-    opacity_logits = np.where(
-        np.isinf(opacity_logits), np.copysign(MAX_LOGIT, opacity_logits), opacity_logits
-    )
-    opacity_logits = opacity_logits.astype(np.float32, copy=False)
-    columns = [means, log_scales, quats, opacity_logits, sh]
-    good = log_scales.max(axis=1, initial=-np.inf) <= MAX_LOG_SCALE
-    for column in columns:
-        good &= np.isfinite(column.reshape(len(means), -1)).all(axis=1)
-    dropped = len(good) - int(good.sum())
-    if dropped:
-        first = int(np.argmin(good))
-        columns = [column[good] for column in columns]
+    infinite = np.isinf(opacity_logits)
+    if infinite.any():
+        opacity_logits = np.where(infinite, np.copysign(MAX_LOGIT, opacity_logits), opacity_logits)
+    with np.errstate(over="ignore"):
+        columns = [c.astype(np.float32, copy=False) for c in (means, log_scales, quats, opacity_logits, sh)]
+    bad = _bad_rows(columns)
+    if len(bad):
+        columns = [np.delete(column, bad, axis=0) for column in columns]
         _log.warning(
-            "%s: left out %d of %d splats with numbers that are not finite (the first is number %d)",
-            source, dropped, len(good), first,
-        )  # fmt: skip
+            "%s: left out %d of %d splats with numbers that are not finite, the first is number %d",
+            source,
+            len(bad),
+            len(means),
+            bad[0],
+        )
     columns[2] = unit_quats(columns[2])
-    return Splats(*(torch.from_numpy(np.ascontiguousarray(column)) for column in columns)), dropped
+    return Splats(*(torch.from_numpy(np.require(column, requirements="CW")) for column in columns)), len(bad)
+
+
+def _bad_rows(columns: list[Floats]) -> NDArray[np.intp]:
+    bad = [np.flatnonzero((columns[1] > MAX_LOG_SCALE).any(axis=1))]
+    for column in columns:
+        if not np.isfinite(column).all():  # much faster than asking row by row
+            bad.append(np.flatnonzero(~np.isfinite(column.reshape(len(column), -1)).all(axis=1)))
+    return np.unique(np.concatenate(bad))

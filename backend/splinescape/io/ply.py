@@ -1,8 +1,8 @@
 """gf.ply: splats in the PLY layout of 3D Gaussian Splatting that SuperSplat, KIRI, Blender and gsplat read.
 
 Properties as in the code of Kerbl et al., "3D Gaussian Splatting for Real-Time Radiance Field Rendering",
-2023: x y z, f_dc_*, f_rest_* (all of red, then green, then blue), opacity as logit, scale_* as natural logarithm,
-rot_* wxyz. The normals of that code are always zero and are left out.
+2023: x y z, f_dc_*, f_rest_* (all of red, then green, then blue), opacity as logit, scale_* as natural
+logarithm, rot_* wxyz. The normals of that code are always zero and are left out.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splinescape.errors import InputError
-from splinescape.io.arrays import checked_splats, to_numpy, unit_quats
+from splinescape.io.arrays import checked_splats, to_numpy
 from splinescape.io.atomic import atomic_file
+from splinescape.io.compressed_ply import is_compressed, read_compressed
 from splinescape.io.ply_data import read_rows
 from splinescape.io.ply_header import PlyElement, PlyHeader, read_header
+from splinescape.io.quats import unit_quats
 from splinescape.io.reading import open_input
 from splinescape.scene.meta import SceneMeta
 from splinescape.scene.splats import Splats
@@ -52,24 +54,19 @@ def write_ply(path: str | os.PathLike[str], splats: Splats, meta: SceneMeta) -> 
     header = ["ply", "format binary_little_endian 1.0"]
     header += [f"comment {line}" for line in meta.comments()]
     header += [f"element vertex {n}", *(f"property float {name}" for name in names), "end_header", ""]
-    sh = to_numpy(splats.sh)
-    columns = [
-        to_numpy(splats.means),
-        sh[:, 0],
-        sh[:, 1:].transpose(0, 2, 1).reshape(n, -1),
-        to_numpy(splats.opacity_logits)[:, None],
-        to_numpy(splats.log_scales),
-        unit_quats(to_numpy(splats.quats)),
-    ]
+    means, log_scales, sh = to_numpy(splats.means), to_numpy(splats.log_scales), to_numpy(splats.sh)
+    logits, quats = to_numpy(splats.opacity_logits)[:, None], unit_quats(to_numpy(splats.quats))
     with atomic_file(path) as file:
         file.write("\n".join(header).encode("ascii"))
         for start in range(0, n, _BLOCK_ROWS):
-            block = np.concatenate([column[start : start + _BLOCK_ROWS] for column in columns], axis=1)
-            file.write(block.astype("<f4", copy=False).data)
+            rows = slice(start, start + _BLOCK_ROWS)
+            rest = sh[rows, 1:].transpose(0, 2, 1).reshape(len(means[rows]), 3 * (coefficients - 1))
+            block = [means[rows], sh[rows, 0], rest, logits[rows], log_scales[rows], quats[rows]]
+            file.write(np.concatenate(block, axis=1).astype("<f4", copy=False).data)
 
 
 def read_ply(path: str | os.PathLike[str]) -> tuple[Splats, SceneMeta]:
-    """Read splats from any 3DGS PLY file: text or binary, either byte order, any property order, SH 0 to 3.
+    """Read splats from any 3DGS PLY file: text or binary, any property order, SH 0 to 3, compressed or not.
 
     Properties and elements that are not of splats are ignored. Spherical harmonics above degree 3 are cut off
     and an incomplete band is left out, with a warning. 2DGS files without scale_2 get a thickness of 1e-6.
@@ -81,6 +78,8 @@ def read_ply(path: str | os.PathLike[str]) -> tuple[Splats, SceneMeta]:
     """
     with open_input(path) as file:
         header = read_header(file)
+        if is_compressed(header):
+            return read_compressed(file, header, str(path))
         element = _splat_element(header)
         return _read_splats(file, header, element, str(path))
 
@@ -116,25 +115,26 @@ def _read_splats(
     rest = _sh_rest_names(element)
     flat = "scale_2" not in element.properties
     groups = [_XYZ, _SCALES[: 2 if flat else 3], _ROTATION, ["opacity"], _DC + [n for ks in rest for n in ks]]
-    blocks = [_columns(block, groups) for block in read_rows(file, header, element)]
-    means, log_scales, quats, logits, sh = (
-        (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-        if blocks
-        else (np.empty((0, len(group)), np.float32) for group in groups)
-    )
+    means, log_scales, quats, logits, dc_and_rest = _gather(file, header, element, groups)
     if flat:
         log_scales = np.pad(log_scales, ((0, 0), (0, 1)), constant_values=_SURFEL_LOG_SCALE)
-    sh = sh.reshape(len(means), 1 + len(rest), 3)
+    sh = dc_and_rest.reshape(len(means), 1 + len(rest), 3)
     splats, dropped = checked_splats(means, log_scales, quats, logits[:, 0], sh, source=source)
     return splats, SceneMeta.from_comments(header.comments, dropped=dropped)
 
 
-def _columns(block: NDArray[np.void], groups: list[list[str]]) -> list[NDArray[np.float32]]:
-    out = []
-    for group in groups:
-        part = np.empty((len(block), len(group)), np.float32)
-        with np.errstate(over="ignore", invalid="ignore"):
-            for i, name in enumerate(group):
-                part[:, i] = block[name]
-        out.append(part)
-    return out
+def _gather(
+    file: BinaryIO, header: PlyHeader, element: PlyElement, groups: list[list[str]]
+) -> list[NDArray[np.float32]]:
+    """One (N, len(group)) array for each group of property names."""
+    arrays = [np.empty((0, len(group)), np.float32) for group in groups]
+    filled = 0
+    for block in read_rows(file, header, element):
+        if not filled:  # only now has the count been compared with the size of the file
+            arrays = [np.empty((element.count, len(group)), np.float32) for group in groups]
+        for array, group in zip(arrays, groups, strict=True):
+            with np.errstate(over="ignore", invalid="ignore"):
+                for column, name in enumerate(group):
+                    array[filled : filled + len(block), column] = block[name]
+        filled += len(block)
+    return arrays

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from splinescape.errors import InputError
 from splinescape.io.ply_header import PlyElement, PlyHeader
+from splinescape.io.reading import file_size, read_exactly
 
 _BLOCK_ROWS = 1 << 15
 _MAX_LINE_BYTES = 1 << 16
@@ -32,10 +32,6 @@ def read_rows(file: BinaryIO, header: PlyHeader, element: PlyElement) -> Iterato
         yield from _text_rows(file, header, element)
 
 
-def _size_left(file: BinaryIO) -> int:
-    return os.fstat(file.fileno()).st_size - file.tell()
-
-
 def _before(header: PlyHeader, element: PlyElement) -> list[PlyElement]:
     return header.elements[: header.elements.index(element)]
 
@@ -47,7 +43,7 @@ def _binary_rows(file: BinaryIO, header: PlyHeader, element: PlyElement) -> Iter
             raise InputError(f"element '{other.name}' with lists comes before '{element.name}'")
         offset += other.count * other.dtype(header.byte_order).itemsize
     dtype = element.dtype(header.byte_order)
-    size = os.fstat(file.fileno()).st_size
+    size = file_size(file)
     needed = offset + element.count * dtype.itemsize
     if needed > size:
         raise InputError(
@@ -57,10 +53,7 @@ def _binary_rows(file: BinaryIO, header: PlyHeader, element: PlyElement) -> Iter
     file.seek(offset)
     for start in range(0, element.count, _BLOCK_ROWS):
         rows = min(_BLOCK_ROWS, element.count - start)
-        data = file.read(rows * dtype.itemsize)
-        if len(data) < rows * dtype.itemsize:
-            raise InputError(f"the file ended at byte {file.tell()} while it was read")
-        yield np.frombuffer(data, dtype)
+        yield np.frombuffer(read_exactly(file, rows * dtype.itemsize), dtype)
 
 
 def _text_rows(file: BinaryIO, header: PlyHeader, element: PlyElement) -> Iterator[NDArray[np.void]]:
@@ -68,17 +61,20 @@ def _text_rows(file: BinaryIO, header: PlyHeader, element: PlyElement) -> Iterat
     # Every value takes at least a digit and a separator, every row at least a line break.
     skipped = sum(other.count for other in _before(header, element))
     needed = skipped + 2 * element.count * len(element.properties) - 1
-    if needed > _size_left(file):
+    left = file_size(file) - header.data_offset
+    if needed > left:
         raise InputError(
-            f"{element.count} rows of '{element.name}' do not fit into the {_size_left(file)} bytes after "
-            "the header: the file is cut off or damaged"
+            f"{element.count} rows of '{element.name}' do not fit into the {left} bytes after the header: "
+            "the file is cut off or damaged"
         )
     for _ in range(skipped):
         _text_line(file)
     dtype = element.dtype("=")
     for start in range(0, element.count, _BLOCK_ROWS):
         rows = min(_BLOCK_ROWS, element.count - start)
-        values = _parse_text([_text_line(file) for _ in range(rows)], start, len(dtype), element.name)
+        values = _parse_text(
+            [_text_line(file) for _ in range(rows)], start, len(element.properties), element.name
+        )
         block = np.empty(rows, dtype)
         with np.errstate(over="ignore", invalid="ignore"):
             for column, name in enumerate(dtype.names or ()):

@@ -28,3 +28,20 @@ def open_input(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except InputError as error:
         raise InputError(f"cannot read {path}: {error}") from error
+
+
+def file_size(file: BinaryIO) -> int:
+    """Size of an open file in bytes."""
+    return os.fstat(file.fileno()).st_size
+
+
+def read_exactly(file: BinaryIO, size: int) -> bytes:
+    """Read `size` bytes, which the file is known to have.
+
+    Raises:
+        InputError: the file became shorter meanwhile.
+    """
+    data = file.read(size)
+    if len(data) < size:
+        raise InputError(f"the file ended at byte {file.tell()} while it was read")
+    return data
