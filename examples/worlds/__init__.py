@@ -4,6 +4,7 @@ from .indoor import indoor
 from .oracle import FOCAL, OracleDepth, OracleInpainter, centred_intrinsics
 from .outdoor import outdoor
 from .paths import forward_side_path
+from .soften import soften
 from .world import World, WorldImage
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "forward_side_path",
     "indoor",
     "outdoor",
+    "soften",
 ]

@@ -54,15 +54,15 @@ class Bands:
     count: int
     a: Color
     b: Color
+    sharpness: float = 60.0
 
     def __call__(self, p: Array, uv: Array) -> Array:
         del uv
         longitude = np.arctan2(p[0], p[2])
         radius = np.hypot(p[0], p[2])
         wave = np.sin(longitude * np.float32(self.count / 2))
-        sharp = (
-            60 * radius
-        )  # the edge is the same few millimetres wide everywhere, and dissolves at the poles
+        # The edge is the same few millimetres wide everywhere, and dissolves at the poles.
+        sharp = np.float32(self.sharpness) * radius
         return _mix(self.a, self.b, 0.5 + 0.5 * np.tanh(wave * sharp * np.float32(2 / self.count)))
 
 

@@ -1,0 +1,223 @@
+"""One expanded frame: look from a new pose, fill what is uncovered, guess its depth, make and train its splats."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Event as CancelEvent
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from splinescape.align import align_depth
+from splinescape.camera.view import View
+from splinescape.coarse.scoring import HOLE_ALPHA, hole_mask
+from splinescape.depth import DepthEstimator, DepthPrediction
+from splinescape.errors import InputError
+from splinescape.inpaint import Inpainter
+from splinescape.raster import Rasterizer, Rendering
+from splinescape.scene.edges import occlusion_edges, snap_ramps
+from splinescape.scene.frame import Frame
+from splinescape.scene.lift import lift_frame
+from splinescape.scene.occlusion import push_behind
+from splinescape.scene.shell import INSIDE, keep_inside
+from splinescape.scene.splats import Splats
+from splinescape.train.trainer import Schedule, TrainingView, train_splats
+
+_COVERED = 0.9
+_OLD_VIEWS = 2
+_NEW_SHARE = 0.6
+_PAD = 8
+_MIN_PIXELS = 64
+
+
+@dataclass(frozen=True)
+class Engines:
+    """The three leaves the pipeline works with."""
+
+    inpainter: Inpainter
+    depth: DepthEstimator
+    rasterizer: Rasterizer
+
+
+def call_inpainter(
+    engine: Inpainter,
+    rgb_hw3: NDArray[np.uint8],
+    mask_hw: NDArray[np.bool_],
+    view: View,
+    seed: int,
+    depth_hw: NDArray[np.float32] | None,
+) -> NDArray[np.uint8]:
+    """Inpaint and paste the known pixels back over the result.
+
+    An engine whose method takes `depth_hw` is told the rendered depth of the known pixels.
+
+    Raises:
+        InputError: the engine returned another shape or type than it was given.
+    """
+    extra = {"depth_hw": depth_hw} if "depth_hw" in inspect.signature(engine.inpaint).parameters else {}
+    filled = np.asarray(engine.inpaint(rgb_hw3, mask_hw, view=view, seed=seed, **extra))
+    if filled.shape != rgb_hw3.shape or filled.dtype != np.uint8:
+        raise InputError(
+            f"the inpainting engine {type(engine).__name__} returned {filled.dtype}{filled.shape}; "
+            f"it must return uint8{rgb_hw3.shape}"
+        )
+    return np.where(mask_hw[..., None], filled, rgb_hw3)
+
+
+def call_depth(
+    engine: DepthEstimator, rgb_hw3: NDArray[np.uint8], K_33: NDArray[np.floating] | None, view: View
+) -> DepthPrediction:
+    """Predict depth and check it: right shapes, +inf wherever it is not a positive finite number.
+
+    Raises:
+        InputError: the engine returned wrong shapes or impossible intrinsics.
+    """
+    given = None if K_33 is None else K_33.astype(np.float32)
+    prediction = engine.predict(rgb_hw3, K_33=given, view=view)
+    depth = np.array(prediction.depth, np.float32)
+    confidence = np.array(prediction.confidence, np.float32)
+    K = np.asarray(prediction.K_33, np.float32)
+    hw = rgb_hw3.shape[:2]
+    name = type(engine).__name__
+    if depth.shape != hw or confidence.shape != hw:
+        raise InputError(f"the depth engine {name} returned depth {depth.shape}; it must be {hw}")
+    if K.shape != (3, 3) or not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
+        raise InputError(f"the depth engine {name} returned impossible intrinsics {K.tolist()}")
+    unknown = ~(np.isfinite(depth) & (depth > 0)) | ~(confidence > 0)
+    depth[unknown], confidence[unknown] = np.inf, 0
+    return DepthPrediction(snap_ramps(depth), np.clip(confidence, 0, 1), K, prediction.normals)
+
+
+def expand_view(
+    view: View,
+    frames: Sequence[Frame],
+    splats: Splats,
+    shell: float,
+    engines: Engines,
+    seed: int,
+) -> Frame | None:
+    """Make the frame seen from `view`: known pixels rendered, holes inpainted, depth aligned with the scene.
+
+    Args:
+        view: camera with intrinsics. frames, splats, shell: the scene so far. seed: for the inpainter.
+
+    Returns:
+        The frame, or None when the view has no hole.
+    """
+    assert view.K_33 is not None
+    rendering = render(splats, view, engines.rasterizer)
+    alpha = rendering.alpha.numpy()
+    if not (alpha < HOLE_ALPHA).any():
+        return None
+    mask = hole_mask(alpha)
+    known_rgb = rendering.rgb.numpy() / np.maximum(alpha, HOLE_ALPHA)[..., None]
+    known_u8 = np.round(np.clip(known_rgb, 0, 1) * 255).astype(np.uint8)
+    known_depth = rendering.depth.numpy()
+    known_depth = np.where((known_depth > 0) & (known_depth < INSIDE * shell), known_depth, np.inf).astype(np.float32)
+    rgb = call_inpainter(engines.inpainter, known_u8, mask, view, seed, known_depth)
+    prediction = call_depth(engines.depth, rgb, view.K_33, view)
+    depth = align_depth(prediction.depth, prediction.confidence, known_depth, ~mask)
+    depth = keep_inside(snap_ramps(depth), shell)
+    depth, _ = push_behind(depth, mask, view.K_33, view.cam_T_world, frames, shell)
+    confidence = np.where(np.isfinite(depth), np.where(mask, prediction.confidence, 1), 0).astype(np.float32)
+    return Frame(
+        rgb=np.where(mask[..., None], rgb.astype(np.float32) / 255, np.clip(known_rgb, 0, 1)).astype(np.float32),
+        depth=depth,
+        confidence=confidence,
+        inpaint=mask,
+        inpaint_wo_edge=mask & (alpha < _COVERED) & ~_floating(depth),
+        K_33=np.asarray(view.K_33, np.float64),
+        cam_T_world=np.asarray(view.cam_T_world, np.float64),
+    )
+
+
+def _floating(depth_hw: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Single pixels cut off from every neighbour by an occlusion edge; lifted, they would hang in the air."""
+    edges = occlusion_edges(depth_hw)
+    if not edges.any():
+        return edges
+    finite = np.where(np.isfinite(depth_hw), depth_hw, 1e9).astype(np.float32)
+    median = cv2.medianBlur(finite, 3)
+    return edges & (np.abs(finite - median) > 0.1 * np.minimum(finite, median))
+
+
+def render(splats: Splats, view: View, rasterizer: Rasterizer) -> Rendering:
+    """Render without gradients, on the CPU at the end."""
+    device = rasterizer.device
+    with torch.no_grad():
+        out = rasterizer.rasterize(
+            splats.means.to(device),
+            splats.quats.to(device),
+            splats.scales.to(device),
+            splats.opacities.to(device),
+            splats.base_colors.to(device),
+            torch.from_numpy(np.asarray(view.cam_T_world, np.float32)).to(device),
+            torch.from_numpy(np.asarray(view.K_33, np.float32)).to(device),
+            view.width,
+            view.height,
+        )
+    return Rendering(out.rgb.cpu(), out.depth.cpu(), out.alpha.cpu())
+
+
+def grow_scene(
+    frame: Frame,
+    frames: Sequence[Frame],
+    splats: Splats,
+    shell: float,
+    rasterizer: Rasterizer,
+    schedule: Schedule,
+    on_step: Callable[[int, int, float | None], None] | None,
+    cancel: CancelEvent | None,
+) -> Splats:
+    """Lift the new pixels of `frame`, train them, and return only the new splats.
+
+    Args:
+        frame: from `expand_view`. frames: the older ones, with input and outpaint first. splats: the scene so far.
+    """
+    new = lift_frame(frame, shell)
+    if len(new) == 0:
+        return new
+    scene = Splats.concatenate([splats, new])
+    views = [_cropped(frame.rgb, frame.inpaint, frame.view, _NEW_SHARE)]
+    views += _older_views(new, frames, rasterizer)
+    trained = train_splats(scene, len(splats), views, rasterizer, schedule, on_step, cancel)
+    return Splats(*(t[len(splats) :].clone() for _, t in trained.tensors()))
+
+
+def _older_views(new: Splats, frames: Sequence[Frame], rasterizer: Rasterizer) -> list[TrainingView]:
+    """Older pictures that the new splats touch, so that they cannot spoil what is already right."""
+    touched = []
+    device = rasterizer.device
+    for frame in frames:
+        alpha = rasterizer.coverage(
+            new.means.to(device),
+            new.quats.to(device),
+            new.scales.to(device),
+            new.opacities.to(device),
+            torch.from_numpy(frame.cam_T_world[None].astype(np.float32)).to(device),
+            torch.from_numpy(frame.K_33[None].astype(np.float32)).to(device),
+            frame.width,
+            frame.height,
+        )[0]
+        mask = (alpha.cpu().numpy() > 0.02) & frame.inpaint
+        touched.append((int(mask.sum()), frame, mask))
+    touched = [t for t in touched if t[0] >= _MIN_PIXELS]
+    touched.sort(key=lambda t: -t[0])
+    chosen = touched[:_OLD_VIEWS]
+    return [_cropped(f.rgb, mask, f.view, (1 - _NEW_SHARE) / len(chosen)) for _, f, mask in chosen]
+
+
+def _cropped(rgb: NDArray[np.float32], mask: NDArray[np.bool_], view: View, share: float) -> TrainingView:
+    """A training view of the bounding box of `mask`; the principal point moves by exactly the crop."""
+    rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    top, bottom = max(0, rows[0] - _PAD), min(view.height, rows[-1] + 1 + _PAD)
+    left, right = max(0, cols[0] - _PAD), min(view.width, cols[-1] + 1 + _PAD)
+    assert view.K_33 is not None
+    K = np.array(view.K_33, np.float64)
+    K[:2, 2] -= (left, top)
+    window = np.s_[top:bottom, left:right]
+    return TrainingView(rgb[window], mask[window].astype(np.float32), K, np.asarray(view.cam_T_world), share)

@@ -1,0 +1,174 @@
+"""Coarse expansion: walk the path, expand where views are uncovered, close what is left.
+
+Selection follows the settings: a pose is expanded when it uncovers between coarse_min_inpaint_ratio and
+coarse_max_inpaint_ratio of its view, the largest first. What stays open below the minimum would still be black in the
+film, so frames that the budget of n_frames leaves over close it, worst view first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splinescape.camera.view import View
+from splinescape.coarse.report import CoarseFrame, CoarseSummary, diagnose
+from splinescape.coarse.scoring import can_see, uncovered_shares
+from splinescape.coarse.selection import candidates, select_pose
+from splinescape.config import SceneConfig
+from splinescape.raster import Rasterizer
+from splinescape.scene.splats import Splats
+
+Phase = Literal["expanded", "closing"]
+
+CLOSE_ABOVE = 0.0004
+"""A view of the picture's size is closed when more than this share of it is uncovered."""
+
+_SCORE_SCALE = 0.25
+_CLOSE_SCALE = 0.5
+_POINTS = 5000
+
+
+@dataclass(frozen=True, eq=False)
+class DensePath:
+    """The candidate poses: (P, 4, 4) view matrices, (P, 3, 3) intrinsics of the canvas size, and the sizes in pixels."""
+
+    cams_T_world: NDArray[np.float64]
+    Ks_33: NDArray[np.float64]
+    canvas_wh: tuple[int, int]
+    picture_wh: tuple[int, int]
+    margin: int
+
+    def expanded_view(self, index: int) -> View:
+        """The view to expand at a pose: the canvas plus half the margin on every side."""
+        width, height = self.canvas_wh[0] + self.margin, self.canvas_wh[1] + self.margin
+        return View(width, height, _centred(self.Ks_33[index], width, height), self.cams_T_world[index])
+
+
+def _centred(K_33: NDArray[np.float64], width: int, height: int) -> NDArray[np.float64]:
+    K = K_33.copy()
+    K[..., 0, 2], K[..., 1, 2] = width / 2, height / 2
+    return K
+
+
+@dataclass(eq=False)
+class Walk:
+    """Where coarse expansion stands; `state()` and `restore()` carry it through a checkpoint.
+
+    Attributes:
+        ratios: (P,) uncovered share of every pose at canvas size, margin not counted.
+        open_shares: (P,) uncovered share of every pose at the picture's size.
+        frames, closing: what was added so far.
+        selecting: whether the selection policy may still find a pose.
+    """
+
+    path: DensePath
+    config: SceneConfig
+    rasterizer: Rasterizer
+    ratios: NDArray[np.float64]
+    open_shares: NDArray[np.float64]
+    frames: list[CoarseFrame] = field(default_factory=list)
+    closing: list[CoarseFrame] = field(default_factory=list)
+    selecting: bool = True
+    hopeless: list[int] = field(default_factory=list)
+
+    @staticmethod
+    def begin(path: DensePath, config: SceneConfig, rasterizer: Rasterizer, splats: Splats) -> Walk:
+        """Score every pose against the first splats."""
+        count = len(path.cams_T_world)
+        walk = Walk(path, config, rasterizer, np.ones(count), np.ones(count))
+        walk._score(splats, np.ones(count, bool))
+        return walk
+
+    def budget_left(self) -> int:
+        """Frames that may still be added: n_frames less the picture, its border and what came since."""
+        return self.config.n_frames - 2 - len(self.frames) - len(self.closing)
+
+    def poses(self) -> Iterator[tuple[int, Phase]]:
+        """Yield the next pose to add and why, until nothing more is needed or allowed."""
+        while self.budget_left() > 0 and self.selecting:
+            index = select_pose(self.ratios, self._chosen() + self.hopeless, self.config)
+            if index is None:
+                self.selecting = False
+            else:
+                yield index, "expanded"
+        while self.budget_left() > 0:
+            index = self._worst_open()
+            if index is None:
+                return
+            yield index, "closing"
+
+    def add(self, phase: Phase, frame: CoarseFrame, new: Splats, scene: Splats) -> None:
+        """Record a frame and rescore the poses that can see its splats."""
+        (self.frames if phase == "expanded" else self.closing).append(frame)
+        step = max(1, len(new) // _POINTS)
+        points = new.means[::step].double().numpy()
+        width, height = self.path.canvas_wh
+        self._score(scene, can_see(points, self.path.cams_T_world, self.path.Ks_33, width, height))
+
+    def skip(self, index: int) -> None:
+        """Note that a pose turned out to have nothing to fill."""
+        self.hopeless.append(index)
+
+    def summary(self, gaussian_frames: int, total_splats: int) -> CoarseSummary:
+        """The report; diagnostics when expansion stopped with budget left."""
+        return CoarseSummary(
+            frames=tuple(self.frames),
+            closing_frames=tuple(self.closing),
+            scene_frames=2 + len(self.frames) + len(self.closing),
+            gaussian_frames=gaussian_frames,
+            total_splats=total_splats,
+            uncovered=float(self.open_shares.max(initial=0.0)),
+            diagnostics=None if self.selecting else diagnose(self.ratios, self._chosen(), self.config),
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next choice depends on, as JSON data."""
+        return {
+            "ratios": self.ratios.tolist(),
+            "open_shares": self.open_shares.tolist(),
+            "frames": [asdict(f) for f in self.frames],
+            "closing": [asdict(f) for f in self.closing],
+            "selecting": self.selecting,
+            "hopeless": self.hopeless,
+        }
+
+    @staticmethod
+    def restore(path: DensePath, config: SceneConfig, rasterizer: Rasterizer, state: dict[str, Any]) -> Walk:
+        """Continue from `state()`."""
+        return Walk(
+            path,
+            config,
+            rasterizer,
+            np.array(state["ratios"]),
+            np.array(state["open_shares"]),
+            [CoarseFrame(**f) for f in state["frames"]],
+            [CoarseFrame(**f) for f in state["closing"]],
+            state["selecting"],
+            list(state["hopeless"]),
+        )
+
+    def _chosen(self) -> list[int]:
+        return [f.dense_pose_index for f in self.frames]
+
+    def _worst_open(self) -> int | None:
+        done = [f.dense_pose_index for f in self.closing] + self.hopeless
+        free = candidates(len(self.open_shares), done, 0)
+        open_now = free & (self.open_shares > CLOSE_ABOVE)
+        return int(np.argmax(np.where(open_now, self.open_shares, -1))) if open_now.any() else None
+
+    def _score(self, splats: Splats, stale: NDArray[np.bool_]) -> None:
+        """Render the stale poses that still have holes; splats only ever cover more."""
+        todo = np.flatnonzero(stale & (self.ratios > 0))
+        self.ratios[todo] = self._shares(splats, todo, self.path.canvas_wh, _SCORE_SCALE)
+        todo = np.flatnonzero(stale & (self.open_shares > 0))
+        self.open_shares[todo] = self._shares(splats, todo, self.path.picture_wh, _CLOSE_SCALE)
+
+    def _shares(
+        self, splats: Splats, poses: NDArray[np.intp], size: tuple[int, int], scale: float
+    ) -> NDArray[np.float64]:
+        Ks = _centred(self.path.Ks_33[poses], *size)
+        return uncovered_shares(splats, self.path.cams_T_world[poses], Ks, *size, self.rasterizer, scale)

@@ -1,0 +1,159 @@
+"""From RGB-D pixels to surface-aligned splats.
+
+A pixel becomes a flat splat that lies in the surface's tangent plane and projects, in its own view, to a round disc of
+`FOOTPRINT` pixels standard deviation around the pixel centre. On the plane n.P = 1 (n from the gradient of inverse
+depth) the map pixel -> point has the derivative T = [dP/du, dP/dv]; the splat's covariance is FOOTPRINT^2 T T^t.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from splinescape.scene.edges import JUMP, inverse_depth
+from splinescape.scene.frame import Frame
+from splinescape.scene.splats import SH_C0, Splats
+
+FOOTPRINT = 0.5
+"""Standard deviation in pixels of a splat in the view that made it, before the rasteriser's own low-pass."""
+
+OPACITY = 0.95
+"""Opacity of a new splat: nearly solid, yet trainable (a logit of 2.9)."""
+
+_THICKNESS = 0.1
+_MAX_STRETCH = 40.0
+
+
+def lift_frame(frame: Frame, shell_radius: float, keep_hw: NDArray[np.bool_] | None = None) -> Splats:
+    """Make one splat per pixel of `frame` that becomes a splat.
+
+    Args:
+        frame: finite depth becomes a surface; +inf depth goes to the shell.
+        shell_radius: radius in scene units of the far shell around the world origin.
+        keep_hw: (H, W) bool, pixels to lift; default `frame.inpaint_wo_edge`.
+
+    Returns:
+        Splats in world coordinates, in row-major order of their pixels.
+    """
+    keep = frame.inpaint_wo_edge if keep_hw is None else keep_hw
+    v, u = np.nonzero(keep)
+    depth = frame.depth[v, u].astype(np.float64)
+    sky = ~np.isfinite(depth)
+    rays = _rays(u, v, frame.K_33)
+    world_T_cam = np.linalg.inv(frame.cam_T_world)
+    gu, gv = _inverse_depth_gradient(frame.depth)
+    depth, slope_u, slope_v = _with_shell(
+        depth, gu[v, u].astype(np.float64), gv[v, u].astype(np.float64), sky, rays, world_T_cam, frame.K_33, shell_radius
+    )
+    cov_axes, scales = _tangent_frames(depth, slope_u, slope_v, rays, frame.K_33)
+    means = (rays * depth[:, None]) @ world_T_cam[:3, :3].T + world_T_cam[:3, 3]
+    quats = quaternions_from_matrices(world_T_cam[:3, :3] @ cov_axes)
+    sh = (frame.rgb[v, u] - 0.5) / SH_C0
+    logit = float(np.log(OPACITY / (1 - OPACITY)))
+    return Splats(
+        _tensor(means),
+        _tensor(np.log(scales)),
+        _tensor(quats),
+        torch.full((len(u),), logit),
+        _tensor(sh[:, None, :]),
+    )
+
+
+def _tensor(array: NDArray[np.floating]) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+
+
+def _rays(u: NDArray[np.intp], v: NDArray[np.intp], K_33: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(M, 3) camera-frame rays with z = 1 through the centres of pixels (u, v)."""
+    x = (u + 0.5 - K_33[0, 2]) / K_33[0, 0]
+    y = (v + 0.5 - K_33[1, 2]) / K_33[1, 1]
+    return np.stack([x, y, np.ones_like(x)], axis=1)
+
+
+def _inverse_depth_gradient(depth_hw: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Gradient (per pixel, along u and v) of inverse depth, taken from the side without an occlusion edge."""
+    w = inverse_depth(depth_hw)
+    return _one_sided(w, 1), _one_sided(w, 0)
+
+
+def _one_sided(w: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    a = np.moveaxis(w, axis, 0)
+    if a.shape[0] == 1:
+        return np.zeros_like(w)
+    step = a[1:] - a[:-1]
+    back = np.concatenate([step[:1], step])
+    ahead = np.concatenate([step, step[-1:]])
+    smaller = np.where(np.abs(back) < np.abs(ahead), back, ahead)
+    # The mean is the better estimate on smooth surfaces; one side alone is right next to an edge.
+    nearer = np.maximum(a, 1e-12)
+    smooth = np.abs(back - ahead) < 0.2 * JUMP * nearer
+    slope = np.where(smooth, 0.5 * (back + ahead), smaller)
+    slope[np.abs(slope) > JUMP * 4 * nearer] = 0
+    return np.ascontiguousarray(np.moveaxis(slope, 0, axis))
+
+
+def _with_shell(
+    depth: NDArray[np.float64],
+    slope_u: NDArray[np.float64],
+    slope_v: NDArray[np.float64],
+    sky: NDArray[np.bool_],
+    rays: NDArray[np.float64],
+    world_T_cam: NDArray[np.float64],
+    K_33: NDArray[np.float64],
+    radius: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Give sky pixels the depth and the inverse-depth slopes of the shell's tangent plane."""
+    if not sky.any():
+        return depth, slope_u, slope_v
+    centre = world_T_cam[:3, 3]
+    d = rays[sky] @ world_T_cam[:3, :3].T
+    # |centre + t d| = radius, the root in front of the camera.
+    a = np.einsum("ij,ij->i", d, d)
+    b = d @ centre
+    c = centre @ centre - radius**2
+    if c >= 0:
+        raise ValueError(f"the camera stands outside the far shell (radius {radius:g})")
+    t = (-b + np.sqrt(b * b - a * c)) / a
+    normal_cam = (centre + t[:, None] * d) @ world_T_cam[:3, :3]
+    n = normal_cam / (t[:, None] * np.einsum("ij,ij->i", normal_cam, rays[sky])[:, None])
+    depth, slope_u, slope_v = depth.copy(), slope_u.copy(), slope_v.copy()
+    depth[sky], slope_u[sky], slope_v[sky] = t, n[:, 0] / K_33[0, 0], n[:, 1] / K_33[1, 1]
+    return depth, slope_u, slope_v
+
+
+def _tangent_frames(
+    depth: NDArray[np.float64],
+    slope_u: NDArray[np.float64],
+    slope_v: NDArray[np.float64],
+    rays: NDArray[np.float64],
+    K_33: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Camera-frame axes (M, 3, 3) as columns, and standard deviations (M, 3), of splats on their tangent planes."""
+    tu = -slope_u[:, None] * depth[:, None] ** 2 * rays
+    tu[:, 0] += depth / K_33[0, 0]
+    tv = -slope_v[:, None] * depth[:, None] ** 2 * rays
+    tv[:, 1] += depth / K_33[1, 1]
+    # Principal axes of T T^t from the 2x2 matrix T^t T.
+    uu, vv, uv = (np.einsum("ij,ij->i", p, q) for p, q in ((tu, tu), (tv, tv), (tu, tv)))
+    half = 0.5 * np.arctan2(2 * uv, uu - vv)
+    cos, sin = np.cos(half)[:, None], np.sin(half)[:, None]
+    major, minor = cos * tu + sin * tv, cos * tv - sin * tu
+    long, short = np.linalg.norm(major, axis=1), np.linalg.norm(minor, axis=1)
+    axes = np.empty((len(depth), 3, 3))
+    axes[:, :, 0] = major / long[:, None]
+    axes[:, :, 1] = minor / short[:, None]
+    axes[:, :, 2] = np.cross(axes[:, :, 0], axes[:, :, 1])
+    long = np.minimum(long, _MAX_STRETCH * short)
+    return axes, FOOTPRINT * np.stack([long, short, _THICKNESS * short], axis=1)
+
+
+def quaternions_from_matrices(rotations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Unit quaternions (M, 4) wxyz of rotation matrices (M, 3, 3), through scipy's stable conversion."""
+    from scipy.spatial.transform import Rotation
+
+    if len(rotations) == 0:
+        return np.zeros((0, 4))
+    xyzw = Rotation.from_matrix(rotations).as_quat()
+    wxyz = xyzw[:, [3, 0, 1, 2]]
+    return wxyz / np.linalg.norm(wxyz, axis=1, keepdims=True)

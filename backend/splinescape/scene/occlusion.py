@@ -1,0 +1,88 @@
+"""New splats must not hide what earlier views saw.
+
+A surface guessed for a hole may land in front of a surface that an earlier view looks at. That view saw nothing there,
+so the guess is wrong: the pixel is moved back along its own ray until no earlier view is disturbed. Moving rather than
+dropping keeps the hole filled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from splinescape.scene.frame import Frame
+from splinescape.scene.shell import INSIDE
+
+TOLERANCE = 1 / 15
+"""How far in front of an older surface a new point may lie, relative to that surface's depth."""
+
+_STEP = 1.05
+
+
+def push_behind(
+    depth_hw: NDArray[np.float32],
+    moved_hw: NDArray[np.bool_],
+    K_33: NDArray[np.float64],
+    cam_T_world: NDArray[np.float64],
+    older: Sequence[Frame],
+    shell_radius: float,
+) -> tuple[NDArray[np.float32], int]:
+    """Move new surface points back until none stands in front of what an older frame saw.
+
+    Args:
+        depth_hw: (H, W) camera z of the new view.
+        moved_hw: (H, W) bool, the new pixels; only these move.
+        K_33, cam_T_world: the new view's camera.
+        older: frames already in the scene.
+        shell_radius: points that would leave `INSIDE` of it become sky (+inf).
+
+    Returns:
+        The new depth (H, W), and how many pixels moved.
+    """
+    v, u = np.nonzero(moved_hw & np.isfinite(depth_hw))
+    z = depth_hw[v, u].astype(np.float64)
+    x = (u + 0.5 - K_33[0, 2]) / K_33[0, 0]
+    y = (v + 0.5 - K_33[1, 2]) / K_33[1, 1]
+    world_T_cam = np.linalg.inv(cam_T_world)
+    rays = np.stack([x, y, np.ones_like(x)], 1) @ world_T_cam[:3, :3].T
+    centre = world_T_cam[:3, 3]
+    nearest = [(frame, _nearest_depth(frame.depth)) for frame in older]
+    pending = np.arange(len(z))
+    limit = INSIDE * shell_radius
+    touched = np.zeros(len(z), bool)
+    while pending.size:
+        points = centre + rays[pending] * z[pending, None]
+        blocked = np.zeros(pending.size, bool)
+        for frame, seen in nearest:
+            blocked |= _in_front(points, frame, seen)
+        pending = pending[blocked]
+        touched[pending] = True
+        z[pending] *= _STEP
+        gone = z[pending] > limit
+        z[pending[gone]] = np.inf
+        pending = pending[~gone]
+    out = depth_hw.copy()
+    out[v, u] = z
+    return out, int(touched.sum())
+
+
+def _nearest_depth(depth_hw: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Smallest depth in each 3x3 neighbourhood, so that a point beside an edge is compared with the nearer side."""
+    return cv2.erode(np.where(np.isfinite(depth_hw), depth_hw, 1e30).astype(np.float32), np.ones((3, 3), np.uint8))
+
+
+def _in_front(points: NDArray[np.float64], frame: Frame, seen: NDArray[np.float32]) -> NDArray[np.bool_]:
+    cam = points @ frame.cam_T_world[:3, :3].T + frame.cam_T_world[:3, 3]
+    z = cam[:, 2]
+    ahead = z > 1e-6
+    safe = np.where(ahead, z, 1)
+    u = np.floor(frame.K_33[0, 0] * cam[:, 0] / safe + frame.K_33[0, 2])
+    v = np.floor(frame.K_33[1, 1] * cam[:, 1] / safe + frame.K_33[1, 2])
+    inside = ahead & (u >= 0) & (v >= 0) & (u < frame.width) & (v < frame.height)
+    hidden = np.zeros(len(points), bool)
+    ui, vi = u[inside].astype(np.intp), v[inside].astype(np.intp)
+    hidden[inside] = z[inside] < (1 - TOLERANCE) * seen[vi, ui]
+    return hidden
