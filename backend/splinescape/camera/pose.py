@@ -83,23 +83,22 @@ def check_rigid(matrices: ArrayLike, what: str = "pose") -> NDArray[np.float64]:
         raise InputError(f"{what}s must be 4x4 matrices of numbers: {error}") from None
     if checked.ndim != 3 or checked.shape[1:] != (4, 4):
         raise InputError(f"{what}s must have shape (N, 4, 4), not {checked.shape}")
-    for i, matrix in enumerate(checked):
-        problem = _why_not_rigid(matrix)
-        if problem:
-            raise InputError(f"{what} {i} {problem}")
+    with np.errstate(over="ignore", invalid="ignore"):
+        rotation = checked[:, :3, :3]
+        skew = np.abs(rotation @ np.swapaxes(rotation, 1, 2) - np.eye(3)).max((1, 2), initial=0)
+        rigid = (skew <= _TOLERANCE) & (np.linalg.det(rotation) > 0) & np.isfinite(checked).all((1, 2))
+        rigid &= np.abs(checked[:, 3] - (0, 0, 0, 1)).max(1, initial=0) <= _TOLERANCE
+    if not rigid.all():
+        first = int(rigid.argmin())
+        raise InputError(f"{what} {first} {_why_not_rigid(checked[first], float(skew[first]))}")
     return checked
 
 
-def _why_not_rigid(matrix: NDArray[np.float64]) -> str | None:
+def _why_not_rigid(matrix: NDArray[np.float64], skew: float) -> str:
     if not np.isfinite(matrix).all():
         return "has numbers that are not finite; every entry must be a plain number"
     if np.abs(matrix[3] - (0, 0, 0, 1)).max() > _TOLERANCE:
         return f"has the bottom row {matrix[3].tolist()}; it must be 0 0 0 1 (is the matrix transposed?)"
-    rotation = matrix[:3, :3]
-    with np.errstate(over="ignore", invalid="ignore"):
-        error = np.abs(rotation @ rotation.T - np.eye(3)).max()
-    if not error <= _TOLERANCE:
-        return f"is not a rotation (off by {error:.3g}); remove scale and shear"
-    if np.linalg.det(rotation) < 0:
-        return "mirrors the world (determinant -1); a camera can only turn and move"
-    return None
+    if not skew <= _TOLERANCE:
+        return f"is not a rotation (off by {skew:.3g}); remove scale and shear"
+    return "mirrors the world (determinant -1); a camera can only turn and move"

@@ -39,10 +39,9 @@ def spiral(
         if not (math.isfinite(ratio) and ratio >= 0):
             raise InputError(f"{name} must be zero or more, not {ratio}")
     t = _steps(n)
-    swing, turn, wave = np.sin(np.pi * t), 4 * np.pi * t, np.sin(2 * np.pi * t)
+    swing, turn = np.sin(np.pi * t), 4 * np.pi * t
     side = radius * (0.15 if wide else 0.09)
-    # A parabola of the wave: forward_ratio at its top, -backward_ratio at its bottom, smooth between.
-    reach = (forward_ratio + backward_ratio) / 2 * wave + (forward_ratio - backward_ratio) / 2 * wave**2
+    reach = np.sin(2 * np.pi * t) ** 2 * np.where(t < 0.5, forward_ratio, -backward_ratio)
     eyes = np.stack(
         [side * swing * np.sin(turn), 0.09 * radius * swing * np.cos(turn), 0.3 * radius * reach], axis=1
     )

@@ -21,8 +21,8 @@ Array = NDArray[np.float64]
 _FINE_STEPS = 4000
 """Steps in which the length of the curve is measured."""
 
-_TURN_WEIGHT = 0.5
-"""A full turn of the whole path counts as much as this share of its length."""
+_TURN_WEIGHT = 0.25
+"""All turning of a path together counts as this share of its length, less if it is under one radian."""
 
 
 @dataclass(frozen=True, eq=False)
