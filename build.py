@@ -65,7 +65,7 @@ def wanted_stamp() -> str:
 
 
 def torch_index() -> list[str]:
-    """PyPI's torch for Linux brings gigabytes of CUDA: without an NVIDIA driver offer pip the CPU builds too."""
+    """PyPI's torch for Linux brings gigabytes of CUDA: without an NVIDIA driver, offer the CPU builds too."""
     if not sys.platform.startswith("linux") or shutil.which("nvidia-smi"):
         return []
     try:

@@ -1,0 +1,47 @@
+"""Everything that goes wrong for a reason a user can change becomes one line on stderr and exit code 2."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from splinescape.cli.options import allowed, flag_of
+from splinescape.config import SceneConfig
+from splinescape.errors import SplinescapeError
+from splinescape.io.atomic import write_error
+
+
+def explain(error: BaseException) -> str | None:
+    """Say what was wrong and what to do, in one line; None for errors that are our own fault."""
+    if isinstance(error, ValidationError):
+        return "; ".join(_explain_setting(detail) for detail in error.errors())
+    if isinstance(error, SplinescapeError):
+        return " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        return "not enough memory: lower --max-resolution or close other programs"
+    if isinstance(error, OSError):
+        return _explain_os_error(error)
+    return None
+
+
+def _explain_setting(detail: Any) -> str:
+    """One line for one entry of `ValidationError.errors()`."""
+    field = detail["loc"][0] if detail["loc"] else None
+    if field not in SceneConfig.model_fields:
+        text = detail["msg"].removeprefix("Value error, ")
+        for name in sorted(SceneConfig.model_fields, key=len, reverse=True):
+            text = text.replace(name, flag_of(name))
+        return text
+    accepts = allowed(str(field))
+    return (
+        f"{flag_of(str(field))} must be {accepts}, not {detail['input']}" if accepts else str(detail["msg"])
+    )
+
+
+def _explain_os_error(error: OSError) -> str:
+    if error.errno is None and "requested and" in str(error):  # how numpy reports a short write
+        error = OSError(errno.ENOSPC, "No space left on device", error.filename)
+    return str(write_error(Path(error.filename or "the output"), error))

@@ -1,0 +1,104 @@
+"""Shows what the pipeline is doing: bars with the time left on a terminal, plain lines anywhere else."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TaskID, TextColumn
+from rich.progress import Progress as Bars
+from rich.text import Text
+
+from splinescape.events import Event, FrameAdded, Note, Progress, StageStarted
+
+if TYPE_CHECKING:
+    from splinescape.render import RenderedFrame
+
+PLAIN_INTERVAL_S = 5.0
+OVERALL = "coarse"
+"""The stage whose bar stays while the stages of its single frames come and go."""
+
+
+class ProgressDisplay:
+    """A listener for pipeline events that writes to stderr.
+
+    Args:
+        quiet: show warnings only.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _TimeLeft())
+        self._bars = Bars(*columns, console=self._console, transient=True)
+        self._live = self._console.is_terminal and not quiet
+        self._tasks: dict[str, TaskID] = {}
+        self._last_line = float("-inf")
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        if isinstance(event, Note):
+            if event.warning or not self._quiet:
+                self._console.print(str(event), style="yellow" if event.warning else "")
+        elif self._quiet:
+            return
+        elif isinstance(event, Progress):
+            self._progress(event)
+        elif isinstance(event, StageStarted):
+            self._drop_bars()
+            self._console.print(str(event))
+        elif isinstance(event, FrameAdded):
+            self._console.print(str(event))
+
+    def _progress(self, event: Progress) -> None:
+        if not self._live:
+            now, finished = time.monotonic(), event.step >= event.total
+            if finished or now - self._last_line >= PLAIN_INTERVAL_S:
+                self._last_line = now
+                self._console.print(str(event))
+            return
+        if event.stage not in self._tasks:
+            self._tasks[event.stage] = self._bars.add_task(event.stage)
+        self._bars.update(
+            self._tasks[event.stage], completed=event.step, total=event.total, eta_s=event.eta_s
+        )
+
+    def _drop_bars(self) -> None:
+        for stage in [stage for stage in self._tasks if stage != OVERALL]:
+            self._bars.remove_task(self._tasks.pop(stage))
+
+
+class RenderProgress:
+    """Shows the final render's pictures on a display, with the time left at the pace so far."""
+
+    def __init__(self, display: ProgressDisplay) -> None:
+        self._display = display
+        self._began = time.monotonic()
+
+    def __call__(self, frame: RenderedFrame) -> None:
+        """Count one finished picture."""
+        if frame.index == 0:
+            self._display(StageStarted("render", f"{frame.total} views along the path"))
+        done = frame.index + 1
+        eta_s = (time.monotonic() - self._began) / done * (frame.total - done)
+        self._display(Progress("render", done, frame.total, eta_s))
+
+
+class _TimeLeft(ProgressColumn):
+    """The pipeline's own estimate, which knows more than the speed of the bar."""
+
+    def render(self, task: Task) -> Text:
+        eta = task.fields.get("eta_s")
+        return Text("" if eta is None else f"{eta:.0f} s left", style="cyan")
