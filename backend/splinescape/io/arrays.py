@@ -72,7 +72,7 @@ def checked_splats(
             bad[0],
         )
     columns[2] = unit_quats(columns[2])
-    return Splats(*(torch.from_numpy(np.require(column, requirements="CW")) for column in columns)), len(bad)
+    return Splats(*(torch.from_numpy(np.require(column, requirements=["C", "W"])) for column in columns)), len(bad)
 
 
 def _bad_rows(columns: list[Floats]) -> NDArray[np.intp]:

@@ -15,6 +15,7 @@ from splinescape.errors import InputError
 _HINTS = {
     errno.ENOSPC: "free some space or choose another disk",
     errno.EDQUOT: "free some space or choose another disk",
+    errno.EFBIG: "this disk or account does not allow files of this size",
     errno.EACCES: "choose a folder that you may write to",
     errno.EPERM: "choose a folder that you may write to",
     errno.EROFS: "choose a folder that you may write to",
@@ -29,6 +30,11 @@ def write_error(path: Path, error: OSError) -> InputError:
     cause = error.strerror or str(error)
     hint = _HINTS.get(error.errno or 0)
     return InputError(f"cannot write {path}: {cause}" + (f"; {hint}" if hint else ""))
+
+
+def system_error_in(text: str) -> OSError | None:
+    """The system error that a library only reports as text, such as "... No space left on device."."""
+    return next((OSError(n, os.strerror(n)) for n in _HINTS if os.strerror(n) in text), None)
 
 
 @contextlib.contextmanager

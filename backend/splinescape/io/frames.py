@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from splinescape.errors import InputError
-from splinescape.io.atomic import atomic_file, atomic_path
+from splinescape.io.atomic import atomic_file, atomic_path, system_error_in
 
 Pixels = NDArray[np.floating] | NDArray[np.uint8] | Tensor
 
@@ -70,7 +70,7 @@ def write_exr(
         try:
             OpenEXR.File(header, channels).write(str(temp))
         except RuntimeError as error:
-            raise InputError(f"cannot write {path}: {error}") from error
+            raise system_error_in(str(error)) or InputError(f"cannot write {path}: {error}") from error
 
 
 def linear_from_srgb(srgb: NDArray[np.float32]) -> NDArray[np.float32]:

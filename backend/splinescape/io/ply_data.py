@@ -95,13 +95,11 @@ def _text_line(file: BinaryIO) -> bytes:
 
 
 def _parse_text(lines: list[bytes], first_row: int, columns: int, name: str) -> NDArray[np.float64]:
-    values = np.empty((len(lines), columns))
-    for i, line in enumerate(lines):
-        words = line.split()
-        if len(words) != columns:
-            raise InputError(f"row {first_row + i} of '{name}' has {len(words)} values instead of {columns}")
-        try:
-            values[i] = words
-        except ValueError as error:
-            raise InputError(f"row {first_row + i} of '{name}': {error}") from None
+    where = f"rows {first_row} to {first_row + len(lines) - 1} of '{name}'"
+    try:
+        values = np.loadtxt(lines, comments=None, ndmin=2, encoding="latin-1")
+    except ValueError as error:
+        raise InputError(f"{where}: {error} (counted from row {first_row})") from None
+    if values.shape != (len(lines), columns):
+        raise InputError(f"{where} have {values.shape[1]} values each instead of {columns}")
     return values

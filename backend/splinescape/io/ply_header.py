@@ -14,6 +14,7 @@ from splinescape.errors import InputError
 
 _MAX_HEADER_BYTES = 1 << 18
 _MAX_PROPERTIES = 4096
+_MAX_ELEMENTS = 256
 _TYPES = {
     "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4",
     "float": "f4", "double": "f8",
@@ -88,6 +89,8 @@ def _parse(lines: list[str], data_offset: int) -> PlyHeader:
                 case ["element", name, count]:
                     if any(e.name == name for e in elements):
                         raise ValueError(f"element '{name}' comes twice")
+                    if len(elements) >= _MAX_ELEMENTS:
+                        raise ValueError(f"more than {_MAX_ELEMENTS} elements")
                     elements.append(PlyElement(name, _count(count)))
                 case ["property", "list", length, kind, _] if (
                     length in _TYPES and kind in _TYPES and elements
