@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from splinescape.camera.view import View
 from splinescape.errors import InputError
+from splinescape.inpaint.builtin.blend import blend
 from splinescape.inpaint.builtin.complete import complete
-from splinescape.inpaint.builtin.levels import build_levels, depth_into_hole, patch_sources
-from splinescape.inpaint.builtin.patches import CHANNELS, SIDE
+from splinescape.inpaint.builtin.farside import Layering, find_layers
+from splinescape.inpaint.builtin.levels import Level, build_levels, distance_into
+from splinescape.inpaint.builtin.patches import SIDE
 from splinescape.inpaint.builtin.pushpull import push_pull
 
 NEUTRAL = 128
@@ -49,33 +51,64 @@ class BuiltinInpainter:
             return rgb_hw3.copy()
         if mask_hw.all():
             return np.full_like(rgb_hw3, NEUTRAL)
-        filled = _fill(rgb_hw3.astype(np.float32) / 255, ~mask_hw, mask_hw, seed)
+        layers = None if depth_hw is None else find_layers(depth_hw, mask_hw)
+        filled = _fill(rgb_hw3.astype(np.float32) / 255, mask_hw, layers, seed)
         return np.where(mask_hw[..., None], np.rint(filled.clip(0, 1) * 255).astype(np.uint8), rgb_hw3)
 
 
-def _fill(rgb, known, hole, seed):
+def _fill(
+    rgb: NDArray[np.float32], hole: NDArray[np.bool_], layers: Layering | None, seed: int
+) -> NDArray[np.float32]:
     height, width = hole.shape
-    reach = depth_into_hole(hole, known).max()
-    count = 1 + int(np.clip(np.ceil(np.log2(max(reach, 1) / 10)), 0, 3))
-    while count > 1 and min(height, width) < 3 * SIDE * 2 ** (count - 1):
-        count -= 1
+    context = ~hole if layers is None else ~(hole | layers.hiding)
+    reach = distance_into(hole, context).max()
+    count = _level_count(hole.shape, reach)
     unit = 2 ** max(count - 1, 1)
-    pad = ((0, -height % unit), (0, -width % unit))
-    image = np.pad(np.concatenate([rgb, _texture(rgb, known)[..., None]], axis=-1), (*pad, (0, 0)))
-    known_p = np.pad(known, pad)
-    hole_p = np.pad(hole, pad)
-    levels = build_levels(image, known_p, hole_p, np.zeros(hole_p.shape, np.float32), count)
-    while levels and not patch_sources(levels[-1].known).any():
-        levels.pop()
+    finest = _pad(_finest(rgb, hole, context, layers), (-height % unit, -width % unit))
+    levels = build_levels(finest, count)
     if not levels:
-        return push_pull(rgb, known)
+        return push_pull(rgb, context if context.any() else ~hole)
     result = complete(levels, seed)
-    out = image.reshape(-1, CHANNELS)[:, :3].copy()
-    out[result.pixels] = result.colours[:, :3]
-    return out.reshape(image.shape[0], image.shape[1], 3)[:height, :width]
+    copied_from = np.arange(finest.hole.size)
+    copied_from[result.pixels] += result.offsets
+    colours = np.ascontiguousarray(finest.image[..., :3])
+    blended = blend(colours, finest.context, finest.hole, copied_from.reshape(finest.hole.shape))
+    return blended[:height, :width]
 
 
-def _texture(rgb, known):
+def _level_count(shape: tuple[int, ...], reach: float) -> int:
+    """Levels so that the coarsest sees across the hole, yet keeps enough of the picture to copy from."""
+    across = np.ceil(np.log2(max(reach, 1) / 10))
+    room = np.floor(np.log2(max(min(shape) / (3 * SIDE), 1)))
+    return 1 + int(np.clip(across, 0, min(room, 3)))
+
+
+def _finest(
+    rgb: NDArray[np.float32], hole: NDArray[np.bool_], context: NDArray[np.bool_], layers: Layering | None
+) -> Level:
+    known = ~hole
+    image = np.concatenate([rgb * known[..., None], _texture(rgb, known)[..., None]], axis=-1)
+    if layers is None:
+        flat = np.zeros(hole.shape, np.float32)
+        return Level(image, known, context, hole, flat, flat, flat)
+    return Level(image, known, context, hole, layers.log_inverse, layers.wanted, layers.limit)
+
+
+def _pad(level: Level, extra: tuple[int, int]) -> Level:
+    """Add rows below and columns to the right that are neither known nor hole."""
+    sides = ((0, extra[0]), (0, extra[1]))
+    return Level(
+        np.pad(level.image, (*sides, (0, 0))),
+        np.pad(level.known, sides),
+        np.pad(level.context, sides),
+        np.pad(level.hole, sides),
+        np.pad(level.nearness, sides, mode="edge"),
+        np.pad(level.wanted, sides, mode="edge"),
+        np.pad(level.limit, sides, mode="edge"),
+    )
+
+
+def _texture(rgb: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
     """(H, W) strength of fine texture, so that coarse levels still know what is rough and what is smooth."""
     grey = push_pull(rgb, known).mean(axis=-1)
     detail = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 1.5)) * known

@@ -12,6 +12,7 @@ from splinescape.inpaint.builtin.patches import CHANNELS, SIDE, load_patch, patc
 from splinescape.inpaint.builtin.search import prior_cost
 from splinescape.jit import njit
 
+
 @njit(error_model="numpy")
 def _luma(image, pixel):
     at = pixel * CHANNELS
@@ -53,7 +54,7 @@ def _structure(image, state, width, anchor):
 
 
 @njit(error_model="numpy")
-def grow(image, width, state, hole, allowed, guide, crowding, crowd_step, offset):
+def grow(image, width, state, hole, allowed, offered, wanted, crowding, crowd_step, offset):
     """Fill `hole` (H*W bool) in place in `image` (H*W*4); `offset` (H*W) gets where each pixel was copied from.
 
     `state` (H*W) float32 is the confidence: 1 known, 0 hole and ignored pixels; it grows as the hole fills.
@@ -87,7 +88,7 @@ def grow(image, width, state, hole, allowed, guide, crowding, crowd_step, offset
         nearest = np.float32(1e30)
         source = sources[0]
         for s in sources:
-            prior = prior_cost(guide, anchor, s, crowding)
+            prior = prior_cost(offered, s, wanted, anchor, crowding)
             if prior >= nearest:
                 continue
             d = prior + patch_distance(image, width, s, values, weights, (nearest - prior) * total) / total
@@ -106,7 +107,7 @@ def grow(image, width, state, hole, allowed, guide, crowding, crowd_step, offset
         sx = source - sy * width
         for y in range(max(sy - 2, 0), min(sy + 3, height)):
             for x in range(max(sx - 2, 0), min(sx + 3, width)):
-                crowding[y * width + x] += crowd_step
+                crowding[y * width + x] += crowd_step[y * width + x]
         for y in range(max(ay - 2 * SIDE, 0), min(ay + 2 * SIDE, height)):
             for x in range(max(ax - 2 * SIDE, 0), min(ax + 2 * SIDE, width)):
                 priority[y * width + x] = -1

@@ -13,6 +13,10 @@ from splinescape.inpaint.builtin.patches import CHANNELS, SIDE, inner, load_patc
 from splinescape.jit import njit
 
 BLOCK = 1024
+DEPTH_CAP = np.float32(0.02)
+FRONT_SLACK = np.float32(0.12)
+FRONT_PRICE = np.float32(1)
+"""A patch is as good as ruled out if some pixel of it is this much nearer, in log depth, than the hole's surface."""
 _MANY = np.float32(1e30)
 
 
@@ -27,12 +31,17 @@ def random_int(seed, key, bound):
 
 
 @inner
-def prior_cost(guide, target, source, crowding):
-    """Cost of a source that has nothing to do with its looks: place, depth, and how often it is used already."""
-    dy = guide[source, 0] - guide[target, 0]
-    dx = guide[source, 1] - guide[target, 1]
-    dg = guide[source, 2] - guide[target, 2]
-    return dy * dy + dx * dx + dg * dg + crowding[source]
+def prior_cost(offered, source, wanted, target, crowding):
+    """Cost of a source that has nothing to do with its looks: place, depth, and how often it is used already.
+
+    offered, wanted (H*W, 4): scaled row, column, nearness, and log nearness of the nearest pixel in the patch.
+    """
+    dy = offered[source, 0] - wanted[target, 0]
+    dx = offered[source, 1] - wanted[target, 1]
+    dz = offered[source, 2] - wanted[target, 2]
+    in_front = max(offered[source, 3] - wanted[target, 3] - FRONT_SLACK, np.float32(0))
+    depth = min(dz * dz, DEPTH_CAP)
+    return dy * dy + dx * dx + depth + crowding[source] + FRONT_PRICE * in_front
 
 
 @njit(error_model="numpy")
@@ -46,7 +55,8 @@ def search(
     target_id,
     step,
     allowed,
-    guide,
+    offered,
+    wanted,
     crowding,
     old_match,
     match,
@@ -58,8 +68,8 @@ def search(
     """Improve `match` for the target blocks [first, last).
 
     image (H*W*4), weight (H*W): flat level; targets (N,): flat anchors on a grid of `step`; target_id (H*W): index
-    of the target at an anchor or -1; allowed (H*W): anchors of source patches; guide (H*W, 3), crowding (H*W): see
-    `prior_cost`; old_match (N,): the previous pass; match, cost (N,): written.
+    of the target at an anchor or -1; allowed (H*W): anchors of source patches; offered, wanted (H*W, 4),
+    crowding (H*W): see `prior_cost`; old_match (N,): the previous pass; match, cost (N,): written.
     """
     height = allowed.shape[0] // width
     values = np.empty(SIDE * SIDE * CHANNELS, np.float32)
@@ -76,7 +86,7 @@ def search(
             total = load_patch(image, weight, width, t, values, weights)
             scale = np.float32(1) / max(total, np.float32(1e-6))
             best_s = np.int64(old_match[i])
-            prior = prior_cost(guide, t, best_s, crowding)
+            prior = prior_cost(offered, best_s, wanted, t, crowding)
             best = prior + scale * patch_distance(image, width, best_s, values, weights, _MANY)
 
             for n in range(2):
@@ -92,9 +102,11 @@ def search(
                 sx = near % width + tx - nx
                 if s < 0 or s >= allowed.shape[0] or sx < 0 or sx >= width or s == best_s or not allowed[s]:
                     continue
-                prior = prior_cost(guide, t, s, crowding)
+                prior = prior_cost(offered, s, wanted, t, crowding)
                 if prior < best:
-                    d = prior + scale * patch_distance(image, width, s, values, weights, (best - prior) * total)
+                    d = prior + scale * patch_distance(
+                        image, width, s, values, weights, (best - prior) * total
+                    )
                     if d < best:
                         best = d
                         best_s = s
@@ -112,9 +124,11 @@ def search(
                 s = sy * width + sx
                 if not allowed[s]:
                     continue
-                prior = prior_cost(guide, t, s, crowding)
+                prior = prior_cost(offered, s, wanted, t, crowding)
                 if prior < best:
-                    d = prior + scale * patch_distance(image, width, s, values, weights, (best - prior) * total)
+                    d = prior + scale * patch_distance(
+                        image, width, s, values, weights, (best - prior) * total
+                    )
                     if d < best:
                         best = d
                         best_s = s

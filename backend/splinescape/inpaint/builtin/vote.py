@@ -7,40 +7,58 @@ import numpy as np
 from splinescape.inpaint.builtin.patches import CHANNELS, SIDE
 from splinescape.jit import njit
 
+DOUBT = np.float32(1.25e-4)
+"""What a patch with the mean weight adds to a squared colour difference when candidates are compared."""
+
 
 @njit(error_model="numpy")
 def vote(first, last, image, width, pixels, targets, target_id, step, match, trust, window, out, offset):
-    """Weighted mean over the patches that cover the pixels [first, last) of `pixels`.
+    """Each pixel of pixels[first:last] takes the candidate nearest to the weighted mean of all its candidates.
+
+    A candidate is the pixel that one of the patches covering it would copy there. The plain mean of Wexler et al.
+    blurs where patches disagree, and blurred patches then match smooth places; a real pixel stays sharp.
 
     image (H*W*4), pixels (M,) flat hole pixels, trust (N,) weight of each match, window (SIDE, SIDE) weight inside
-    a patch; out (M, 4) and offset (M,), where the heaviest patch copies the pixel from, are written. Pixels that no
-    patch covers keep their colour and get offset 0.
+    a patch; out (M, 4) and offset (M,), where the pixel is copied from, are written. Pixels that no patch covers
+    keep their colour and get offset 0.
     """
-    total = np.empty(CHANNELS, np.float32)
+    mean = np.empty(CHANNELS, np.float32)
     for k in range(first, last):
         p = pixels[k]
-        py = p // width
-        px = p - py * width
-        total[:] = 0
+        rows = min(SIDE, p // width + 1)
+        columns = min(SIDE, p % width + 1)
+        first_row = p // width % step
+        first_column = p % width % step
+        mean[:] = 0
         weight = np.float32(0)
-        heaviest = np.float32(0)
-        offset[k] = 0
-        for dy in range(py % step, min(SIDE, py + 1), step):
-            for dx in range(px % step, min(SIDE, px + 1), step):
+        count = 0
+        for dy in range(first_row, rows, step):
+            for dx in range(first_column, columns, step):
                 i = target_id[p - dy * width - dx]
                 if i < 0:
                     continue
                 w = trust[i] * window[dy, dx]
-                shift = match[i] - targets[i]
+                at = (p + match[i] - targets[i]) * CHANNELS
                 for c in range(CHANNELS):
-                    total[c] += w * image[(p + shift) * CHANNELS + c]
+                    mean[c] += w * image[at + c]
                 weight += w
-                if w > heaviest:
-                    heaviest = w
-                    offset[k] = shift
-        if weight > 0:
-            for c in range(CHANNELS):
-                out[k, c] = total[c] / weight
-        else:
-            for c in range(CHANNELS):
-                out[k, c] = image[p * CHANNELS + c]
+                count += 1
+        offset[k] = 0
+        for c in range(CHANNELS):
+            out[k, c] = image[p * CHANNELS + c]
+            mean[c] /= max(weight, np.float32(1e-30))
+        closest = np.float32(1e30)
+        for dy in range(first_row, rows, step):
+            for dx in range(first_column, columns, step):
+                i = target_id[p - dy * width - dx]
+                if i < 0:
+                    continue
+                at = (p + match[i] - targets[i]) * CHANNELS
+                d = DOUBT * weight / (count * trust[i] * window[dy, dx])
+                for c in range(CHANNELS):
+                    d += (image[at + c] - mean[c]) ** 2
+                if d < closest:
+                    closest = d
+                    offset[k] = match[i] - targets[i]
+                    for c in range(CHANNELS):
+                        out[k, c] = image[at + c]
