@@ -59,7 +59,7 @@ def checked_splats(
     infinite = np.isinf(opacity_logits)
     if infinite.any():
         opacity_logits = np.where(infinite, np.copysign(MAX_LOGIT, opacity_logits), opacity_logits)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         columns = [c.astype(np.float32, copy=False) for c in (means, log_scales, quats, opacity_logits, sh)]
     bad = _bad_rows(columns)
     if len(bad):
@@ -72,7 +72,9 @@ def checked_splats(
             bad[0],
         )
     columns[2] = unit_quats(columns[2])
-    return Splats(*(torch.from_numpy(np.require(column, requirements=["C", "W"])) for column in columns)), len(bad)
+    return Splats(
+        *(torch.from_numpy(np.require(column, requirements=["C", "W"])) for column in columns)
+    ), len(bad)
 
 
 def _bad_rows(columns: list[Floats]) -> NDArray[np.intp]:

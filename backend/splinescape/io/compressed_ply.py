@@ -91,19 +91,18 @@ def read_compressed(file: BinaryIO, header: PlyHeader, source: str) -> tuple[Spl
     Raises:
         InputError: the file is damaged; the message says where.
     """
-    vertex, chunk = (
-        _table(file, header, "vertex", _WORDS, "u4"),
-        _table(file, header, "chunk", _RANGES[:12], "f4"),
-    )
+    vertex = _table(file, header, "vertex", _WORDS, "u4")
+    # Files of SuperSplat 1 have no colour ranges: colours are in [0, 1].
+    chunk_element = header.element("chunk")
+    has_colors = chunk_element is not None and "min_r" in chunk_element.properties
+    names = _RANGES if has_colors else _RANGES[:12]
+    chunk = _table(file, header, "chunk", names, "f4")
     n = len(vertex)
     if len(chunk) != -(-n // _CHUNK):
         raise InputError(f"{n} splats need {-(-n // _CHUNK)} chunks of {_CHUNK}, but there are {len(chunk)}")
-    # Files of SuperSplat 1 have no colour ranges: colours are in [0, 1].
-    has_colors = "min_r" in (chunk.dtype.names or ())
-    names = _RANGES if has_colors else _RANGES[:12]
-    ranges = np.stack([chunk[name].astype(np.float64) for name in names], axis=1)
     of_splat = np.arange(n) // _CHUNK
     with np.errstate(all="ignore"):
+        ranges = np.stack([chunk[name].astype(np.float64) for name in names], axis=1)
         means = _lerp(ranges[of_splat, :6], _unpack(vertex["packed_position"], (11, 10, 11)))
         log_scales = _lerp(ranges[of_splat, 6:12], _unpack(vertex["packed_scale"], (11, 10, 11)))
         color = _unpack(vertex["packed_color"], (8, 8, 8, 8))
