@@ -7,11 +7,13 @@ no tile is ever sorted by itself, and the result does not depend on how the work
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from splinescape.jit import njit, num_threads, run_chunks
+from splinescape.raster.cpu.vec import prefetch
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,143 +22,132 @@ class Tiles:
 
     Attributes:
         splats: (S,) int32 splat of each intersection, tile by tile, front to back within a tile.
-        tile_start: (tiles + 1,) int64 range of each tile in `splats`.
-        first_slot: (N + 1,) int64 gradient slots of each splat, one per tile of its rectangle in row-major order.
-        rects: (N, 4) int32 first and last + 1 tile column, first and last + 1 tile row of each splat.
+        starts: (tiles + 1,) int64 range of each tile in `splats`.
     """
 
     splats: NDArray[np.int32]
-    tile_start: NDArray[np.int64]
-    first_slot: NDArray[np.int64]
-    rects: NDArray[np.int16]
+    starts: NDArray[np.int64]
 
 
 @njit
-def _rectangles(start, stop, records, width, height, tile_w, tile_h, rects, first_slot):
-    for i in range(start, stop):
-        rec = records[i]
-        rects[i, :] = 0
-        first_slot[i + 1] = 0
-        if not rec[11] >= 0:
-            continue
-        half = np.float32(0.5)
-        # Pixels whose centres lie in the box, clamped in float because a far-off centre does not fit an int.
-        x0 = np.int64(min(max(np.ceil(rec[0] - rec[10] - half), np.float32(0)), np.float32(width)))
-        x1 = np.int64(min(max(np.floor(rec[0] + rec[10] - half) + 1, np.float32(0)), np.float32(width)))
-        y0 = np.int64(min(max(np.ceil(rec[1] - rec[11] - half), np.float32(0)), np.float32(height)))
-        y1 = np.int64(min(max(np.floor(rec[1] + rec[11] - half) + 1, np.float32(0)), np.float32(height)))
-        if x0 >= x1 or y0 >= y1:
-            continue
-        tx0, tx1 = x0 // tile_w, (x1 - 1) // tile_w + 1
-        ty0, ty1 = y0 // tile_h, (y1 - 1) // tile_h + 1
-        rects[i, 0], rects[i, 1], rects[i, 2], rects[i, 3] = tx0, tx1, ty0, ty1
-        first_slot[i + 1] = (tx1 - tx0) * (ty1 - ty0)
-
-
-@njit
-def _prefix_sum_and_visible(first_slot, keys, order, records):
-    """Turn counts into starts in place and list what is visible with its depth bits; return how many."""
+def _list_visible(rects: Any, depths: Any, keys: Any) -> int:
+    """Write depth bits and index of each visible splat to `keys`, depth on top; return how many there are."""
     n = 0
-    total = 0
-    for i in range(len(first_slot) - 1):
-        count = first_slot[i + 1]
-        if count > 0:
-            keys[n] = records[i, 9]
-            order[n] = i
-            n += 1
-        total += count
-        first_slot[i + 1] = total
+    for i in range(len(depths)):
+        keys[n] = (np.uint64(depths[i]) << np.uint64(32)) | np.uint64(i)
+        n += rects[4 * i + 1] > rects[4 * i]
     return n
 
 
 @njit
-def _radix_pass(keys, order, keys_out, order_out, shift):
-    counts = np.zeros(2048, np.int64)
-    for i in range(len(keys)):
-        counts[(keys[i] >> shift) & np.uint32(2047)] += 1
-    total = 0
-    for b in range(2048):
-        count = counts[b]
-        counts[b] = total
-        total += count
-    for i in range(len(keys)):
-        b = (keys[i] >> shift) & np.uint32(2047)
-        j = counts[b]
-        counts[b] = j + 1
-        keys_out[j] = keys[i]
-        order_out[j] = order[i]
-
-
-def _depth_sort(depths: NDArray[np.float32], order: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Stable sort of `order` by positive float32 depths, whose bits sort like integers."""
-    keys = depths.view(np.uint32)
-    keys_out, order_out = np.empty_like(keys), np.empty_like(order)
-    for shift in (0, 11, 22):
-        _radix_pass(keys, order, keys_out, order_out, np.uint32(shift))
-        keys, keys_out, order, order_out = keys_out, keys, order_out, order
-    return order
-
-
-@njit
-def _count(start, stop, bounds, order, rects, columns, counts):
+def _histogram(start: Any, stop: Any, bounds: Any, keys: Any, shift: Any, counts: Any) -> None:
     for chunk in range(start, stop):
         row = counts[chunk]
         row[:] = 0
         for j in range(bounds[chunk], bounds[chunk + 1]):
-            rect = rects[order[j]]
-            for ty in range(rect[2], rect[3]):
-                for tx in range(rect[0], rect[1]):
+            row[(keys[j] >> shift) & np.uint64(2047)] += 1
+
+
+@njit
+def _to_starts(counts: Any, starts: Any) -> None:
+    """Turn counts (chunks, bins) into the first place of each chunk in each bin; write where bins start, then the end."""
+    total = 0
+    for b in range(counts.shape[1]):
+        starts[b] = total
+        for chunk in range(counts.shape[0]):
+            count = counts[chunk, b]
+            counts[chunk, b] = total
+            total += count
+    starts[counts.shape[1]] = total
+
+
+@njit
+def _scatter(start: Any, stop: Any, bounds: Any, keys: Any, shift: Any, places: Any, out: Any) -> None:
+    for chunk in range(start, stop):
+        row = places[chunk]
+        for j in range(bounds[chunk], bounds[chunk + 1]):
+            b = (keys[j] >> shift) & np.uint64(2047)
+            out[row[b]] = keys[j]
+            row[b] += 1
+
+
+def _sort_by_depth(keys: NDArray[np.uint64], bounds: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Stable sort by the upper 32 bits, which are positive float32 numbers and so sort like integers."""
+    chunks = len(bounds) - 1
+    counts, starts = np.empty((chunks, 2048), np.int64), np.empty(2049, np.int64)
+    spare = np.empty_like(keys)
+    for shift in (32, 43, 54):
+        run_chunks(_histogram, chunks, bounds, keys, np.uint64(shift), counts, chunks=chunks)
+        _to_starts(counts, starts)
+        if np.diff(starts).max() == len(keys):
+            continue
+        run_chunks(_scatter, chunks, bounds, keys, np.uint64(shift), counts, spare, chunks=chunks)
+        keys, spare = spare, keys
+    return keys
+
+
+@njit
+def _count(start: Any, stop: Any, bounds: Any, keys: Any, rects: Any, columns: Any, counts: Any) -> None:
+    for chunk in range(start, stop):
+        row = counts[chunk]
+        row[:] = 0
+        last = bounds[chunk + 1] - 1
+        for j in range(bounds[chunk], bounds[chunk + 1]):
+            prefetch(rects, np.int64(keys[min(j + 16, last)] & np.uint64(0xFFFFFFFF)) * 4)
+            i = np.int64(keys[j] & np.uint64(0xFFFFFFFF)) * 4
+            for ty in range(rects[i + 2], rects[i + 3]):
+                for tx in range(rects[i], rects[i + 1]):
                     row[ty * columns + tx] += 1
 
 
 @njit
-def _starts(counts, tile_start):
-    """Turn counts per chunk and tile into the first position of each, in place."""
-    total = 0
-    for t in range(counts.shape[1]):
-        tile_start[t] = total
-        for chunk in range(counts.shape[0]):
-            count = counts[chunk, t]
-            counts[chunk, t] = total
-            total += count
-    tile_start[counts.shape[1]] = total
-
-
-@njit
-def _fill(start, stop, bounds, order, rects, columns, counts, splats):
+def _fill(
+    start: Any, stop: Any, bounds: Any, keys: Any, rects: Any, columns: Any, places: Any, splats: Any
+) -> None:
     for chunk in range(start, stop):
-        row = counts[chunk]
+        row = places[chunk]
+        last = bounds[chunk + 1] - 1
         for j in range(bounds[chunk], bounds[chunk + 1]):
-            i = order[j]
-            rect = rects[i]
-            for ty in range(rect[2], rect[3]):
-                for tx in range(rect[0], rect[1]):
+            prefetch(rects, np.int64(keys[min(j + 16, last)] & np.uint64(0xFFFFFFFF)) * 4)
+            splat = np.int32(keys[j] & np.uint64(0xFFFFFFFF))
+            i = np.int64(splat) * 4
+            for ty in range(rects[i + 2], rects[i + 3]):
+                for tx in range(rects[i], rects[i + 1]):
                     t = ty * columns + tx
-                    splats[row[t]] = i
+                    splats[row[t]] = splat
                     row[t] += 1
 
 
-def bin_splats(records: NDArray[np.float32], width: int, height: int, tile_w: int, tile_h: int) -> Tiles:
-    """List the splats of every tile of a (width, height) image, front to back.
+def list_tiles(rects: NDArray[np.int16], depths: NDArray[np.float32], columns: int, rows: int) -> Tiles:
+    """List the splats of every tile of an image of (columns, rows) tiles, front to back, equal depths by index.
 
     Args:
-        records: (N, RECORD) projected splats.
-        tile_w, tile_h: tile size in pixels.
+        rects: (N * 4,) tile rectangles and depths: (N,) camera z, as `project` writes them.
     """
-    n = len(records)
-    columns, rows = -(-width // tile_w), -(-height // tile_h)
-    rects = np.empty((n, 4), np.int16)
-    first_slot = np.zeros(n + 1, np.int64)
-    run_chunks(_rectangles, n, records, width, height, tile_w, tile_h, rects, first_slot)
-    depths, order = np.empty(n, np.float32), np.empty(n, np.int32)
-    visible = _prefix_sum_and_visible(first_slot, depths, order, records)
-    order = _depth_sort(depths[:visible], order[:visible])
+    keys = np.empty(len(depths), np.uint64)
+    keys = keys[: _list_visible(rects, depths.view(np.uint32), keys)]
     chunks = num_threads()
-    bounds = np.array([visible * i // chunks for i in range(chunks + 1)])
-    counts = np.empty((chunks, columns * rows), np.int64)
-    tile_start = np.empty(columns * rows + 1, np.int64)
-    run_chunks(_count, chunks, bounds, order, rects, columns, counts, chunks=chunks)
-    _starts(counts, tile_start)
-    splats = np.empty(tile_start[-1], np.int32)
-    run_chunks(_fill, chunks, bounds, order, rects, columns, counts, splats, chunks=chunks)
-    return Tiles(splats, tile_start, first_slot, rects)
+    bounds = np.array([len(keys) * i // chunks for i in range(chunks + 1)])
+    keys = _sort_by_depth(keys, bounds)
+    counts, starts = np.empty((chunks, columns * rows), np.int64), np.empty(columns * rows + 1, np.int64)
+    run_chunks(_count, chunks, bounds, keys, rects, columns, counts, chunks=chunks)
+    _to_starts(counts, starts)
+    splats = np.empty(starts[-1], np.int32)
+    run_chunks(_fill, chunks, bounds, keys, rects, columns, counts, splats, chunks=chunks)
+    return Tiles(splats, starts)
+
+
+@njit
+def _slot_starts(rects: Any, first_slot: Any) -> None:
+    total = 0
+    for i in range(len(first_slot) - 1):
+        first_slot[i] = total
+        total += (np.int64(rects[4 * i + 1]) - rects[4 * i]) * (np.int64(rects[4 * i + 3]) - rects[4 * i + 2])
+    first_slot[len(first_slot) - 1] = total
+
+
+def slot_starts(rects: NDArray[np.int16]) -> NDArray[np.int64]:
+    """Give each splat one gradient slot per tile of its rectangle: (N + 1,) starts."""
+    first_slot = np.empty(len(rects) // 4 + 1, np.int64)
+    _slot_starts(rects, first_slot)
+    return first_slot

@@ -1,4 +1,4 @@
-"""Projection of splats to pixels and its gradient, one splat at a time.
+"""Projection of splats to pixels, and its gradient; LANES splats at a time.
 
 A projected splat is a row of `RECORD` float32 numbers. Its exponent is kept as a sum of squares: with the 2D
 covariance S and d = pixel - centre,
@@ -10,218 +10,318 @@ which, unlike a dx^2 + 2 b dx dy + c dy^2, does not cancel for a splat seen edge
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
 import numpy as np
 
 from splinescape.jit import njit
+from splinescape.raster.cpu.vec import (
+    LANES,
+    ceil,
+    floor,
+    load,
+    load_strided,
+    log2,
+    maximum,
+    minimum,
+    select,
+    splat,
+    sqrt,
+    store,
+    store_strided,
+)
 
 RECORD = 12
 """Columns: centre x, y; k; sqrt(log2(e) / 2 / S_x|y); sqrt(log2(e) / 2 / S_yy); log2(opacity); r, g, b; camera z;
-half width and half height in pixels of the box where alpha >= 1/255, the latter negative for a splat not seen."""
+first and last + 1 pixel row that the splat reaches, clipped to the image and equal where it is not seen."""
 
-HALF_LOG2E = 0.5 / math.log(2.0)
-LOG2_MIN_ALPHA = -math.log2(255.0)
+SLOT = 10
+"""Columns of a gradient slot, sums over pixels: g, g dx, g dy, g dx^2, g dx dy, g dy^2 with g = alpha dL/dalpha and
+d = pixel - centre, then dL/dr, dL/dg, dL/db and dL/dz."""
+
+SUMS = SLOT + 1
 
 
 @njit
-def _rotation(q, R):
-    """Write the rotation of quaternion q (wxyz, any norm) to R (3, 3); return 1 / |q|."""
-    inv = np.float32(1) / np.sqrt(
-        max(q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3], np.float32(1e-24))
+def _rotation(w: Any, x: Any, y: Any, z: Any) -> Any:
+    """Rotation of a quaternion of any norm, row by row, and 1 / norm."""
+    one, two = splat(np.float32(1)), splat(np.float32(2))
+    inv = one / sqrt(maximum(w * w + x * x + y * y + z * z, splat(np.float32(1e-24))))
+    w, x, y, z = w * inv, x * inv, y * inv, z * inv
+    return (
+        one - two * (y * y + z * z), two * (x * y - w * z), two * (x * z + w * y),
+        two * (x * y + w * z), one - two * (x * x + z * z), two * (y * z - w * x),
+        two * (x * z - w * y), two * (y * z + w * x), one - two * (x * x + y * y),
+        inv,
+    )  # fmt: skip
+
+
+@njit
+def _dot(a0: Any, b0: Any, a1: Any, b1: Any, a2: Any, b2: Any) -> Any:
+    return a0 * b0 + a1 * b1 + a2 * b2
+
+
+@njit
+def _camera_space(means: Any, i: Any, V: Any) -> Any:
+    """Camera x, y, z of splats i, i + 1, ...; summed in the order of the torch reference, so depths tie alike."""
+    px, py, pz = (
+        load_strided(means, 3 * i, 3),
+        load_strided(means, 3 * i + 1, 3),
+        load_strided(means, 3 * i + 2, 3),
     )
-    w, x, y, z = q[0] * inv, q[1] * inv, q[2] * inv, q[3] * inv
-    two, one = np.float32(2), np.float32(1)
-    R[0, 0], R[0, 1], R[0, 2] = one - two * (y * y + z * z), two * (x * y - w * z), two * (x * z + w * y)
-    R[1, 0], R[1, 1], R[1, 2] = two * (x * y + w * z), one - two * (x * x + z * z), two * (y * z - w * x)
-    R[2, 0], R[2, 1], R[2, 2] = two * (x * z - w * y), two * (y * z + w * x), one - two * (x * x + y * y)
-    return inv
-
-
-@njit
-def _camera_point(p, V):
-    x = V[0, 0] * p[0] + V[0, 1] * p[1] + V[0, 2] * p[2] + V[0, 3]
-    y = V[1, 0] * p[0] + V[1, 1] * p[1] + V[1, 2] * p[2] + V[1, 3]
-    z = V[2, 0] * p[0] + V[2, 1] * p[1] + V[2, 2] * p[2] + V[2, 3]
+    x = _dot(splat(V[0, 0]), px, splat(V[0, 1]), py, splat(V[0, 2]), pz) + splat(V[0, 3])
+    y = _dot(splat(V[1, 0]), px, splat(V[1, 1]), py, splat(V[1, 2]), pz) + splat(V[1, 3])
+    z = _dot(splat(V[2, 0]), px, splat(V[2, 1]), py, splat(V[2, 2]), pz) + splat(V[2, 3])
     return x, y, z
 
 
 @njit
-def project(start, stop, means, quats, scales, opacities, colors, V, camera, records):
-    """Fill `records` (N, RECORD) for splats [start, stop).
+def _clamped(u: Any, low: Any, high: Any) -> Any:
+    return minimum(maximum(u, splat(low)), splat(high))
+
+
+@njit
+def _axes(V: Any, gx: Any, gy: Any, jx: Any, jy: Any) -> Any:
+    """Rows of Jacobian times view rotation, with the Jacobian ((jx, 0, jx gx), (0, jy, jy gy))."""
+    return (
+        jx * (splat(V[0, 0]) + gx * splat(V[2, 0])),
+        jx * (splat(V[0, 1]) + gx * splat(V[2, 1])),
+        jx * (splat(V[0, 2]) + gx * splat(V[2, 2])),
+        jy * (splat(V[1, 0]) + gy * splat(V[2, 0])),
+        jy * (splat(V[1, 1]) + gy * splat(V[2, 1])),
+        jy * (splat(V[1, 2]) + gy * splat(V[2, 2])),
+    )
+
+
+@njit
+def _factor(a: Any, r: Any, s0: Any, s1: Any, s2: Any) -> Any:
+    """F = A R diag(s), whose F F' is the 2D covariance before the blur."""
+    return (
+        _dot(a[0], r[0], a[1], r[3], a[2], r[6]) * s0,
+        _dot(a[0], r[1], a[1], r[4], a[2], r[7]) * s1,
+        _dot(a[0], r[2], a[1], r[5], a[2], r[8]) * s2,
+        _dot(a[3], r[0], a[4], r[3], a[5], r[6]) * s0,
+        _dot(a[3], r[1], a[4], r[4], a[5], r[7]) * s1,
+        _dot(a[3], r[2], a[4], r[5], a[5], r[8]) * s2,
+    )
+
+
+@njit
+def _covariance(f: Any) -> Any:
+    """Blurred 2D covariance xx, xy, yy and its determinant."""
+    eps = splat(np.float32(0.3))
+    xx = _dot(f[0], f[0], f[1], f[1], f[2], f[2])
+    xy = _dot(f[0], f[3], f[1], f[4], f[2], f[5])
+    yy = _dot(f[3], f[3], f[4], f[4], f[5], f[5])
+    m0, m1, m2 = f[1] * f[5] - f[2] * f[4], f[2] * f[3] - f[0] * f[5], f[0] * f[4] - f[1] * f[3]
+    # Cauchy-Binet: the determinant of F F' without the cancellation of xx yy - xy^2.
+    det = _dot(m0, m0, m1, m1, m2, m2) + eps * (xx + yy) + eps * eps
+    return xx + eps, xy, yy + eps, det
+
+
+@njit
+def _first_of_block(block: Any, count: Any) -> Any:
+    """First splat of a block; the last block is moved back to end with the last splat, and repeats some work."""
+    return min(block * LANES, count - LANES)
+
+
+@njit
+def project(
+    start: Any, stop: Any, means: Any, quats: Any, scales: Any, opacities: Any, colors: Any,
+    V: Any, camera: Any, width: Any, height: Any, tile_w: Any, tile_h: Any, records: Any, rects: Any, depths: Any,
+) -> None:  # fmt: skip
+    """Project blocks [start, stop) of LANES splats.
 
     Args:
+        means, quats, scales, opacities, colors: flat float32, at least LANES splats.
         V: (4, 4) view matrix.
         camera: (8,) fx, fy, cx, cy, then the lowest and highest x / z and y / z where the Jacobian is taken.
+        width, height, tile_w, tile_h: image and tile size in pixels, float32.
+        records: (N * RECORD,) output.
+        rects: (N * 4,) int16 output: first and last + 1 tile column, first and last + 1 tile row; zeros if not seen.
+        depths: (N,) output, camera z.
     """
-    fx, fy, cx, cy = camera[0], camera[1], camera[2], camera[3]
-    R = np.empty((3, 3), np.float32)
-    F = np.empty((2, 3), np.float32)
-    eps = np.float32(0.3)
-    for i in range(start, stop):
-        rec = records[i]
-        rec[11] = np.float32(-1)
-        x, y, z = _camera_point(means[i], V)
-        opacity = opacities[i]
-        if not (z >= np.float32(0.01) and z <= np.float32(1e10) and opacity >= np.float32(1.0 / 255.0)):
-            continue
-        _rotation(quats[i], R)
-        rz = np.float32(1) / z
+    count = len(opacities)
+    zero, one, half = splat(np.float32(0)), splat(np.float32(1)), splat(np.float32(0.5))
+    half_log2e = splat(np.float32(0.7213475204444817))
+    w, h = splat(width), splat(height)
+    per_tile_w, per_tile_h = splat(np.float32(1) / tile_w), splat(np.float32(1) / tile_h)
+    for block in range(start, stop):
+        i = _first_of_block(block, count)
+        x, y, z = _camera_space(means, i, V)
+        opacity = load(opacities, i)
+        r = _rotation(
+            load_strided(quats, 4 * i, 4), load_strided(quats, 4 * i + 1, 4),
+            load_strided(quats, 4 * i + 2, 4), load_strided(quats, 4 * i + 3, 4),
+        )  # fmt: skip
+        rz = one / z
         u, v = x * rz, y * rz
-        gx = -min(max(u, camera[4]), camera[5])
-        gy = -min(max(v, camera[6]), camera[7])
-        for k in range(3):
-            a0 = (V[0, 0] + gx * V[2, 0]) * R[0, k] + (V[0, 1] + gx * V[2, 1]) * R[1, k]
-            a1 = (V[1, 0] + gy * V[2, 0]) * R[0, k] + (V[1, 1] + gy * V[2, 1]) * R[1, k]
-            a0 += (V[0, 2] + gx * V[2, 2]) * R[2, k]
-            a1 += (V[1, 2] + gy * V[2, 2]) * R[2, k]
-            F[0, k] = fx * rz * a0 * scales[i, k]
-            F[1, k] = fy * rz * a1 * scales[i, k]
-        xx = F[0, 0] * F[0, 0] + F[0, 1] * F[0, 1] + F[0, 2] * F[0, 2]
-        xy = F[0, 0] * F[1, 0] + F[0, 1] * F[1, 1] + F[0, 2] * F[1, 2]
-        yy = F[1, 0] * F[1, 0] + F[1, 1] * F[1, 1] + F[1, 2] * F[1, 2]
-        m0 = F[0, 1] * F[1, 2] - F[0, 2] * F[1, 1]
-        m1 = F[0, 2] * F[1, 0] - F[0, 0] * F[1, 2]
-        m2 = F[0, 0] * F[1, 1] - F[0, 1] * F[1, 0]
-        # Cauchy-Binet: the determinant of F F' without the cancellation of xx yy - xy^2.
-        det = m0 * m0 + m1 * m1 + m2 * m2 + eps * (xx + yy) + eps * eps
-        xx += eps
-        yy += eps
-        if not (det > np.float32(0) and det < np.float32(3e38)):
-            continue
-        log2o = np.log2(opacity)
-        reach = np.sqrt(max(log2o - np.float32(LOG2_MIN_ALPHA), np.float32(0)) / np.float32(HALF_LOG2E))
-        rec[0] = fx * u + cx
-        rec[1] = fy * v + cy
-        rec[2] = xy / yy
-        rec[3] = np.sqrt(np.float32(HALF_LOG2E) * yy / det)
-        rec[4] = np.sqrt(np.float32(HALF_LOG2E) / yy)
-        rec[5] = log2o
-        rec[6], rec[7], rec[8] = colors[i, 0], colors[i, 1], colors[i, 2]
-        rec[9] = z
-        rec[10] = reach * np.sqrt(xx)
-        rec[11] = reach * np.sqrt(yy)
+        gx, gy = -_clamped(u, camera[4], camera[5]), -_clamped(v, camera[6], camera[7])
+        a = _axes(V, gx, gy, splat(camera[0]) * rz, splat(camera[1]) * rz)
+        f = _factor(
+            a,
+            r,
+            load_strided(scales, 3 * i, 3),
+            load_strided(scales, 3 * i + 1, 3),
+            load_strided(scales, 3 * i + 2, 3),
+        )
+        xx, xy, yy, det = _covariance(f)
+        seen = (z >= splat(np.float32(0.01))) & (splat(np.float32(1e10)) >= z)
+        seen = seen & (opacity >= splat(np.float32(1.0 / 255.0))) & (splat(np.float32(3e38)) > det)
+        log2o = log2(opacity)
+        # Pixels whose centres lie in the box where alpha can reach 1/255; see `Rasterizer`.
+        reach = sqrt(maximum(log2o + splat(np.float32(7.994353436858858)), zero) / half_log2e)
+        mx, my = splat(camera[0]) * u + splat(camera[2]), splat(camera[1]) * v + splat(camera[3])
+        reach_x, reach_y = reach * sqrt(xx), reach * sqrt(yy)
+        x0 = minimum(maximum(ceil(mx - reach_x - half), zero), w)
+        x1 = minimum(maximum(floor(mx + reach_x + half), zero), w)
+        y0 = minimum(maximum(ceil(my - reach_y - half), zero), h)
+        y1 = minimum(maximum(floor(my + reach_y + half), zero), h)
+        seen = seen & (x1 > x0) & (y1 > y0)
+        store_strided(records, i * RECORD, RECORD, mx)
+        store_strided(records, i * RECORD + 1, RECORD, my)
+        store_strided(records, i * RECORD + 2, RECORD, xy / yy)
+        store_strided(records, i * RECORD + 3, RECORD, sqrt(half_log2e * yy / det))
+        store_strided(records, i * RECORD + 4, RECORD, sqrt(half_log2e / yy))
+        store_strided(records, i * RECORD + 5, RECORD, log2o)
+        for c in range(3):
+            store_strided(records, i * RECORD + 6 + c, RECORD, load_strided(colors, 3 * i + c, 3))
+        store_strided(records, i * RECORD + 9, RECORD, z)
+        store_strided(records, i * RECORD + 10, RECORD, y0)
+        store_strided(records, i * RECORD + 11, RECORD, y1)
+        store_strided(rects, i * 4, 4, select(seen, floor(x0 * per_tile_w), zero))
+        store_strided(rects, i * 4 + 1, 4, select(seen, ceil(x1 * per_tile_w), zero))
+        store_strided(rects, i * 4 + 2, 4, select(seen, floor(y0 * per_tile_h), zero))
+        store_strided(rects, i * 4 + 3, 4, select(seen, ceil(y1 * per_tile_h), zero))
+        store(depths, i, z)
+
+
+@njit
+def _sum_slots(first_slot: Any, slots: Any, i: Any, sums: Any) -> None:
+    """Sum the slots of LANES splats into `sums` (LANES * SUMS,), and count them in the last column."""
+    for lane in range(LANES):
+        at = lane * SUMS
+        for c in range(SLOT):
+            sums[at + c] = np.float32(0)
+        sums[at + SLOT] = np.float32(first_slot[i + lane + 1] - first_slot[i + lane])
+        for j in range(first_slot[i + lane], first_slot[i + lane + 1]):
+            for c in range(SLOT):
+                sums[at + c] += slots[j * SLOT + c]
+
+
+@njit
+def _quaternion_gradient(w: Any, x: Any, y: Any, z: Any, inv: Any, g: Any) -> Any:
+    """Gradient of a quaternion of any norm from the gradient g of its rotation, row by row."""
+    two = splat(np.float32(2))
+    w, x, y, z = w * inv, x * inv, y * inv, z * inv
+    vw = two * _dot(x, g[7] - g[5], y, g[2] - g[6], z, g[3] - g[1])
+    vx = two * (_dot(y, g[3] + g[1], z, g[6] + g[2], w, g[7] - g[5]) - two * x * (g[4] + g[8]))
+    vy = two * (_dot(x, g[3] + g[1], z, g[7] + g[5], w, g[2] - g[6]) - two * y * (g[0] + g[8]))
+    vz = two * (_dot(x, g[6] + g[2], y, g[7] + g[5], w, g[3] - g[1]) - two * z * (g[0] + g[4]))
+    along = vw * w + vx * x + vy * y + vz * z
+    return (vw - along * w) * inv, (vx - along * x) * inv, (vy - along * y) * inv, (vz - along * z) * inv
 
 
 @njit
 def project_backward(
-    start, stop, means, quats, scales, opacities, V, camera, records, first_slot, slots, geometry,
-    v_means, v_quats, v_scales, v_opacities, v_colors,
-):  # fmt: skip
-    """Sum the slots of splats [start, stop) and turn them into gradients of the parameters.
+    start: Any, stop: Any, means: Any, quats: Any, scales: Any, opacities: Any, V: Any, camera: Any,
+    first_slot: Any, slots: Any, v_means: Any, v_quats: Any, v_scales: Any, v_opacities: Any, v_colors: Any,
+) -> None:  # fmt: skip
+    """Sum the slots of blocks [start, stop) of LANES splats and turn them into gradients of the parameters.
 
     Args:
-        first_slot: (N + 1,) start of each splat's rows in `slots`.
-        slots: (S, 10) sums over pixels of g, g dx, g dy, g dx^2, g dx dy, g dy^2 (g = alpha dL/dalpha,
-            d = pixel - centre) and of dL/dr, dL/dg, dL/db, dL/dz.
-        geometry: whether anything but colours is wanted.
-        v_*: outputs, as the parameters.
+        means, quats, scales, opacities, V, camera: as for `project`.
+        first_slot: (N + 1,) start of each splat's rows in `slots` (S * SLOT,); a splat not seen has none.
+        v_*: outputs, flat, as the parameters.
     """
-    fx, fy = camera[0], camera[1]
-    R = np.empty((3, 3), np.float32)
-    F = np.empty((2, 3), np.float32)
-    A = np.empty((2, 3), np.float32)
-    vF = np.empty((2, 3), np.float32)
-    vA = np.empty((2, 3), np.float32)
-    vR = np.empty((3, 3), np.float32)
-    s = np.empty(10, np.float32)
-    two = np.float32(2)
-    for i in range(start, stop):
-        s[:] = 0
-        for j in range(first_slot[i], first_slot[i + 1]):
-            for c in range(10):
-                s[c] += slots[j, c]
-        v_colors[i, 0], v_colors[i, 1], v_colors[i, 2] = s[6], s[7], s[8]
-        if not geometry:
-            continue
-        if first_slot[i] == first_slot[i + 1]:
-            v_opacities[i] = 0
-            v_means[i, :] = 0
-            v_quats[i, :] = 0
-            v_scales[i, :] = 0
-            continue
-        v_opacities[i] = s[0] / opacities[i]
-        x, y, z = _camera_point(means[i], V)
-        inv_norm = _rotation(quats[i], R)
-        rz = np.float32(1) / z
+    count = len(opacities)
+    zero, one = splat(np.float32(0)), splat(np.float32(1))
+    slot_sums = np.empty(LANES * SUMS, np.float32)
+    fx, fy = splat(camera[0]), splat(camera[1])
+    for block in range(start, stop):
+        i = _first_of_block(block, count)
+        _sum_slots(first_slot, slots, i, slot_sums)
+        for c in range(3):
+            store_strided(v_colors, 3 * i + c, 3, load_strided(slot_sums, 6 + c, SUMS))
+        s0, s1, s2 = (
+            load_strided(slot_sums, 0, SUMS),
+            load_strided(slot_sums, 1, SUMS),
+            load_strided(slot_sums, 2, SUMS),
+        )
+        s3, s4, s5 = (
+            load_strided(slot_sums, 3, SUMS),
+            load_strided(slot_sums, 4, SUMS),
+            load_strided(slot_sums, 5, SUMS),
+        )
+        x, y, z = _camera_space(means, i, V)
+        qw, qx = load_strided(quats, 4 * i, 4), load_strided(quats, 4 * i + 1, 4)
+        qy, qz = load_strided(quats, 4 * i + 2, 4), load_strided(quats, 4 * i + 3, 4)
+        r = _rotation(qw, qx, qy, qz)
+        rz = one / z
         u, v = x * rz, y * rz
-        gx = -min(max(u, camera[4]), camera[5])
-        gy = -min(max(v, camera[6]), camera[7])
+        uc, vc = _clamped(u, camera[4], camera[5]), _clamped(v, camera[6], camera[7])
+        gx, gy = -uc, -vc
         jx, jy = fx * rz, fy * rz
-        for k in range(3):
-            A[0, k] = jx * (V[0, k] + gx * V[2, k])
-            A[1, k] = jy * (V[1, k] + gy * V[2, k])
-        for k in range(3):
-            F[0, k] = (A[0, 0] * R[0, k] + A[0, 1] * R[1, k] + A[0, 2] * R[2, k]) * scales[i, k]
-            F[1, k] = (A[1, 0] * R[0, k] + A[1, 1] * R[1, k] + A[1, 2] * R[2, k]) * scales[i, k]
-        # Inverse covariance, from the record's sum of squares.
-        k_ = records[i, 2]
-        pxx = records[i, 3] * records[i, 3] / np.float32(HALF_LOG2E)
-        pxy = -k_ * pxx
-        pyy = records[i, 4] * records[i, 4] / np.float32(HALF_LOG2E) - k_ * pxy
-        # dL/dcentre = P sum(g d); dL/dF = P sum(g d d') P F.
-        v_mx = pxx * s[1] + pxy * s[2]
-        v_my = pxy * s[1] + pyy * s[2]
-        q00 = pxx * s[3] + pxy * s[4]
-        q01 = pxx * s[4] + pxy * s[5]
-        q10 = pxy * s[3] + pyy * s[4]
-        q11 = pxy * s[4] + pyy * s[5]
-        g00 = q00 * pxx + q01 * pxy
-        g01 = q00 * pxy + q01 * pyy
-        g11 = q10 * pxy + q11 * pyy
-        for k in range(3):
-            vF[0, k] = g00 * F[0, k] + g01 * F[1, k]
-            vF[1, k] = g01 * F[0, k] + g11 * F[1, k]
-        for k in range(3):
-            vA[0, k] = 0
-            vA[1, k] = 0
-        for k in range(3):
-            sk = scales[i, k]
-            vs = np.float32(0)
-            for r in range(3):
-                m = A[0, r] * vF[0, k] + A[1, r] * vF[1, k]
-                vs += R[r, k] * m
-                vR[r, k] = m * sk
-                vA[0, r] += vF[0, k] * R[r, k] * sk
-                vA[1, r] += vF[1, k] * R[r, k] * sk
-            v_scales[i, k] = vs
-        # dL/dJ for the four entries of J that are not zero.
-        vj00 = vA[0, 0] * V[0, 0] + vA[0, 1] * V[0, 1] + vA[0, 2] * V[0, 2]
-        vj02 = vA[0, 0] * V[2, 0] + vA[0, 1] * V[2, 1] + vA[0, 2] * V[2, 2]
-        vj11 = vA[1, 0] * V[1, 0] + vA[1, 1] * V[1, 1] + vA[1, 2] * V[1, 2]
-        vj12 = vA[1, 0] * V[2, 0] + vA[1, 1] * V[2, 1] + vA[1, 2] * V[2, 2]
-        # J = (jx, 0, jx gx; 0, jy, jy gy) with jx = fx / z and gx = -clamp(x / z).
-        v_u, v_v = fx * v_mx, fy * v_my
-        if u >= camera[4] and u <= camera[5]:
-            v_u -= jx * vj02
-        if v >= camera[6] and v <= camera[7]:
-            v_v -= jy * vj12
+        a = _axes(V, gx, gy, jx, jy)
+        scale = (
+            load_strided(scales, 3 * i, 3),
+            load_strided(scales, 3 * i + 1, 3),
+            load_strided(scales, 3 * i + 2, 3),
+        )
+        f = _factor(a, r, scale[0], scale[1], scale[2])
+        xx, xy, yy, det = _covariance(f)
+        # P is the inverse covariance; dL/dcentre = P sum(g d), dL/dF = P sum(g d d') P F.
+        k = xy / yy
+        pxx = yy / det
+        pxy = -k * pxx
+        pyy = one / yy - k * pxy
+        v_mx, v_my = pxx * s1 + pxy * s2, pxy * s1 + pyy * s2
+        q00, q01 = pxx * s3 + pxy * s4, pxx * s4 + pxy * s5
+        q10, q11 = pxy * s3 + pyy * s4, pxy * s4 + pyy * s5
+        g00, g01, g11 = q00 * pxx + q01 * pxy, q00 * pxy + q01 * pyy, q10 * pxy + q11 * pyy
+        h0, h1, h2 = g00 * f[0] + g01 * f[3], g00 * f[1] + g01 * f[4], g00 * f[2] + g01 * f[5]
+        h3, h4, h5 = g01 * f[0] + g11 * f[3], g01 * f[1] + g11 * f[4], g01 * f[2] + g11 * f[5]
+        # F = A M with M = R diag(s): dL/dM = A' dL/dF and dL/dA = dL/dF M'.
+        m = (
+            a[0] * h0 + a[3] * h3, a[0] * h1 + a[3] * h4, a[0] * h2 + a[3] * h5,
+            a[1] * h0 + a[4] * h3, a[1] * h1 + a[4] * h4, a[1] * h2 + a[4] * h5,
+            a[2] * h0 + a[5] * h3, a[2] * h1 + a[5] * h4, a[2] * h2 + a[5] * h5,
+        )  # fmt: skip
+        n0, n1, n2 = h0 * scale[0], h1 * scale[1], h2 * scale[2]
+        n3, n4, n5 = h3 * scale[0], h4 * scale[1], h5 * scale[2]
+        va0, va1, va2 = (
+            _dot(n0, r[0], n1, r[1], n2, r[2]), _dot(n0, r[3], n1, r[4], n2, r[5]), _dot(n0, r[6], n1, r[7], n2, r[8])
+        )  # fmt: skip
+        va3, va4, va5 = (
+            _dot(n3, r[0], n4, r[1], n5, r[2]), _dot(n3, r[3], n4, r[4], n5, r[5]), _dot(n3, r[6], n4, r[7], n5, r[8])
+        )  # fmt: skip
+        vj00 = _dot(va0, splat(V[0, 0]), va1, splat(V[0, 1]), va2, splat(V[0, 2]))
+        vj02 = _dot(va0, splat(V[2, 0]), va1, splat(V[2, 1]), va2, splat(V[2, 2]))
+        vj11 = _dot(va3, splat(V[1, 0]), va4, splat(V[1, 1]), va5, splat(V[1, 2]))
+        vj12 = _dot(va3, splat(V[2, 0]), va4, splat(V[2, 1]), va5, splat(V[2, 2]))
+        # The Jacobian follows x / z and y / z only where they are not clamped.
+        inside_x = (u >= splat(camera[4])) & (splat(camera[5]) >= u)
+        inside_y = (v >= splat(camera[6])) & (splat(camera[7]) >= v)
+        v_u = fx * v_mx - select(inside_x, jx * vj02, zero)
+        v_v = fy * v_my - select(inside_y, jy * vj12, zero)
         v_rz = fx * (vj00 + gx * vj02) + fy * (vj11 + gy * vj12) + v_u * x + v_v * y
         vx, vy = v_u * rz, v_v * rz
-        vz = s[9] - v_rz * rz * rz
-        for k in range(3):
-            v_means[i, k] = V[0, k] * vx + V[1, k] * vy + V[2, k] * vz
-        w, x, y, z = (
-            quats[i, 0] * inv_norm,
-            quats[i, 1] * inv_norm,
-            quats[i, 2] * inv_norm,
-            quats[i, 3] * inv_norm,
-        )
-        vw = two * (x * (vR[2, 1] - vR[1, 2]) + y * (vR[0, 2] - vR[2, 0]) + z * (vR[1, 0] - vR[0, 1]))
-        vqx = two * (
-            y * (vR[1, 0] + vR[0, 1]) + z * (vR[2, 0] + vR[0, 2]) + w * (vR[2, 1] - vR[1, 2])
-            - two * x * (vR[1, 1] + vR[2, 2])
+        vz = load_strided(slot_sums, 9, SUMS) - v_rz * rz * rz
+        vq = _quaternion_gradient(
+            qw, qx, qy, qz, r[9],
+            (m[0] * scale[0], m[1] * scale[1], m[2] * scale[2], m[3] * scale[0], m[4] * scale[1], m[5] * scale[2],
+             m[6] * scale[0], m[7] * scale[1], m[8] * scale[2]),
         )  # fmt: skip
-        vqy = two * (
-            x * (vR[1, 0] + vR[0, 1]) + z * (vR[2, 1] + vR[1, 2]) + w * (vR[0, 2] - vR[2, 0])
-            - two * y * (vR[0, 0] + vR[2, 2])
-        )  # fmt: skip
-        vqz = two * (
-            x * (vR[2, 0] + vR[0, 2]) + y * (vR[2, 1] + vR[1, 2]) + w * (vR[1, 0] - vR[0, 1])
-            - two * z * (vR[0, 0] + vR[1, 1])
-        )  # fmt: skip
-        along = vw * w + vqx * x + vqy * y + vqz * z
-        v_quats[i, 0] = (vw - along * w) * inv_norm
-        v_quats[i, 1] = (vqx - along * x) * inv_norm
-        v_quats[i, 2] = (vqy - along * y) * inv_norm
-        v_quats[i, 3] = (vqz - along * z) * inv_norm
+        # What was not seen may hold anything here, not numbers included.
+        seen = load_strided(slot_sums, SLOT, SUMS) > zero
+        for c in range(3):
+            moved = _dot(splat(V[0, c]), vx, splat(V[1, c]), vy, splat(V[2, c]), vz)
+            store_strided(v_means, 3 * i + c, 3, select(seen, moved, zero))
+        store_strided(v_scales, 3 * i, 3, select(seen, _dot(r[0], m[0], r[3], m[3], r[6], m[6]), zero))
+        store_strided(v_scales, 3 * i + 1, 3, select(seen, _dot(r[1], m[1], r[4], m[4], r[7], m[7]), zero))
+        store_strided(v_scales, 3 * i + 2, 3, select(seen, _dot(r[2], m[2], r[5], m[5], r[8], m[8]), zero))
+        store_strided(v_quats, 4 * i, 4, select(seen, vq[0], zero))
+        store_strided(v_quats, 4 * i + 1, 4, select(seen, vq[1], zero))
+        store_strided(v_quats, 4 * i + 2, 4, select(seen, vq[2], zero))
+        store_strided(v_quats, 4 * i + 3, 4, select(seen, vq[3], zero))
+        store(v_opacities, i, select(seen, s0 / load(opacities, i), zero))
