@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import rerun.blueprint as rrb
@@ -16,46 +17,57 @@ MASKS = {
 }
 
 
-def blueprint(
-    initial: Sequence[str], expanded: Sequence[str], landscape: bool, active_tab: int
-) -> rrb.Blueprint:
-    """Lay out the viewer for the cameras logged so far.
+@dataclass(frozen=True)
+class Shown:
+    """What there is to lay out.
 
-    Args:
+    Attributes:
         initial: entity paths of the input and outpaint cameras.
         expanded: entity paths of the expanded cameras, in order.
         landscape: the pictures are wider than tall.
-        active_tab: INITIALIZATION, COARSE or FINAL.
+        distance: how far the scene is from the input camera, in scene units.
     """
-    return rrb.Blueprint(
-        rrb.Tabs(_initialization(initial, landscape), _coarse(expanded), _final(), active_tab=active_tab),
-        collapse_panels=True,
-    )
+
+    initial: Sequence[str] = ()
+    expanded: Sequence[str] = ()
+    landscape: bool = True
+    distance: float = 1.0
 
 
-def _initialization(cameras: Sequence[str], landscape: bool) -> rrb.Container:
+def blueprint(shown: Shown, active_tab: int) -> rrb.Blueprint:
+    """Lay out the viewer; `active_tab` is INITIALIZATION, COARSE or FINAL."""
+    tabs = rrb.Tabs(_initialization(shown), _coarse(shown), _final(shown), active_tab=active_tab)
+    return rrb.Blueprint(tabs, collapse_panels=True)
+
+
+def _initialization(shown: Shown) -> rrb.Container:
     return rrb.Horizontal(
-        _world_view(cameras),
-        rrb.Horizontal(*(_camera_column(camera, landscape) for camera in cameras)),
-        column_shares=[1, 1] if landscape else [5, 2],
+        _world_view(shown),
+        rrb.Horizontal(*(_camera_column(camera) for camera in shown.initial)),
+        column_shares=[1, 1] if shown.landscape else [5, 2],
         name="Initialization",
     )
 
 
-def _coarse(cameras: Sequence[str]) -> rrb.Container:
-    picked = [cameras[i] for i in _evenly(len(cameras), MAX_COARSE_CAMERAS)]
+def _coarse(shown: Shown) -> rrb.Container:
+    count = len(shown.expanded)
+    evenly = np.unique(np.linspace(0, count - 1, min(count, MAX_COARSE_CAMERAS)).round().astype(int))
+    cameras = [shown.expanded[i] for i in evenly]
     return rrb.Horizontal(
-        _world_view(cameras),
-        rrb.Vertical(*(_picture(camera, "rgb", camera.rsplit("/", 1)[-1]) for camera in picked)),
+        _world_view(shown),
+        rrb.Vertical(*(_picture(camera, "rgb", _name(camera)) for camera in cameras)),
         column_shares=[5, 3],
         name="Coarse Scene",
     )
 
 
-def _final() -> rrb.Container:
+def _final(shown: Shown) -> rrb.Container:
     return rrb.Horizontal(
         rrb.Spatial3DView(
-            origin="/final", contents=["+ $origin/**", "- /final/camera/pinhole/depth"], name="Final Scene"
+            origin="/final",
+            contents=["+ $origin/**", "- /final/camera/pinhole/depth"],
+            name="Final Scene",
+            eye_controls=_eye(shown.distance),
         ),
         rrb.Spatial2DView(
             origin="/final/camera/pinhole",
@@ -67,19 +79,32 @@ def _final() -> rrb.Container:
     )
 
 
-def _world_view(cameras: Sequence[str]) -> rrb.View:
+def _world_view(shown: Shown) -> rrb.View:
+    cameras = (*shown.initial, *shown.expanded)
     hidden = [f"- {camera}/pinhole/{layer}" for camera in cameras for layer in ("depth", *MASKS)]
-    return rrb.Spatial3DView(origin="/world", contents=["+ $origin/**", *hidden], name="3D Scene")
+    return rrb.Spatial3DView(
+        origin="/world",
+        contents=["+ $origin/**", *hidden],
+        name="3D Scene",
+        eye_controls=_eye(shown.distance),
+    )
 
 
-def _camera_column(camera: str, landscape: bool) -> rrb.Container:
-    """RGB and depth large, under each other for wide pictures and side by side for tall ones; masks small."""
-    pictures = (_picture(camera, "rgb", "RGB"), _picture(camera, "depth", "Depth"))
+def _eye(distance: float) -> rrb.EyeControls3D:
+    """Start a little behind and above the input camera, looking where it looks."""
+    return rrb.EyeControls3D(
+        position=(0.0, -0.15 * distance, -0.4 * distance),
+        look_target=(0.0, 0.0, distance),
+        eye_up=(0.0, -1.0, 0.0),
+    )
+
+
+def _camera_column(camera: str) -> rrb.Container:
     return rrb.Vertical(
-        rrb.Vertical(*pictures) if landscape else rrb.Horizontal(*pictures),
+        rrb.Vertical(_picture(camera, "rgb", "RGB"), _picture(camera, "depth", "Depth")),
         rrb.Horizontal(*(_picture(camera, layer, name) for layer, name in MASKS.items())),
         row_shares=[9, 1],
-        name=camera.rsplit("/", 1)[-1],
+        name=_name(camera),
     )
 
 
@@ -88,5 +113,5 @@ def _picture(camera: str, layer: str, name: str) -> rrb.View:
     return rrb.Spatial2DView(origin=path, contents=path, name=name)
 
 
-def _evenly(count: int, at_most: int) -> list[int]:
-    return np.unique(np.linspace(0, count - 1, min(count, at_most)).round().astype(int)).tolist()
+def _name(camera: str) -> str:
+    return camera.rsplit("/", 1)[-1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import rerun as rr
 import torch
@@ -12,7 +14,7 @@ from splinescape.events import Event, FrameAdded
 from splinescape.render import RenderedFrame
 from splinescape.scene.frame import Frame
 from splinescape.scene.splats import Splats
-from splinescape.viewer.rerun_blueprint import COARSE, FINAL, INITIALIZATION, blueprint
+from splinescape.viewer.rerun_blueprint import COARSE, FINAL, INITIALIZATION, Shown, blueprint
 
 JPEG_QUALITY = 90
 FIRST_EXPANDED = 4
@@ -28,9 +30,7 @@ class RerunLog:
     def __init__(self, recording: rr.RecordingStream) -> None:
         self.recording = recording
         self._time = 0
-        self._initial: list[str] = []
-        self._expanded: list[str] = []
-        self._landscape = True
+        self._shown = Shown()
         self.recording.set_time("time", sequence=0)
         self.recording.log("/", rr.ViewCoordinates.RDF, static=True)
 
@@ -57,11 +57,16 @@ class RerunLog:
         frame = event.frame
         if event.role in ("input", "outpaint"):
             camera = f"/world/camera_{event.role}"
-            self._initial = sorted({*self._initial, camera})
-            self._landscape = frame.width >= frame.height
+            near = np.isfinite(frame.depth)
+            self._shown = Shown(
+                initial=sorted({*self._shown.initial, camera}),
+                landscape=frame.width >= frame.height,
+                distance=float(np.median(frame.depth[near])) if near.any() else 1.0,
+            )
         else:
-            camera = f"/world/camera_{FIRST_EXPANDED + len(self._expanded)}"
-            self._expanded.append(camera)
+            expanded = self._shown.expanded
+            camera = f"/world/camera_{FIRST_EXPANDED + len(expanded)}"
+            self._shown = replace(self._shown, expanded=[*expanded, camera])
         self._log_camera(camera, frame.view, plane_distance=0.05)
         layers = {
             "rgb": _picture((frame.rgb * 255).round().clip(0, 255).astype(np.uint8)),
@@ -73,7 +78,7 @@ class RerunLog:
         for name, layer in layers.items():
             self.recording.log(f"{camera}/pinhole/{name}", layer)
         self.recording.log(f"{camera}_point_cloud", _points(event.splats))
-        self._show(COARSE if self._expanded else INITIALIZATION)
+        self._show(COARSE if self._shown.expanded else INITIALIZATION)
 
     def _log_camera(self, path: str, view: View, plane_distance: float) -> None:
         rotation, translation = view.cam_T_world[:3, :3], view.cam_T_world[:3, 3]
@@ -98,7 +103,7 @@ class RerunLog:
         self.recording.set_time("time", sequence=self._time)
 
     def _show(self, tab: int) -> None:
-        self.recording.send_blueprint(blueprint(self._initial, self._expanded, self._landscape, tab))
+        self.recording.send_blueprint(blueprint(self._shown, tab))
 
 
 def _on_edge(frame: Frame) -> NDArray[np.bool_]:

@@ -85,9 +85,12 @@ def open_recording(mode: RerunMode, file: Path, url: str = DEFAULT_URL) -> Itera
     stream = rr.RecordingStream(APPLICATION)
     if mode == "save":
         memory = rr.binary_stream(recording=stream)
-        yield Recording(stream, str(file))
+        try:
+            yield Recording(stream, str(file))
+        finally:
+            data = memory.read()  # the SDK complains on stderr when it has to throw data away itself
         with atomic_file(file) as out:
-            out.write(memory.read() or b"")
+            out.write(data or b"")
         return
     if mode == "serve":
         with _web_server() as address:
