@@ -29,6 +29,9 @@ from splinescape.jit import run_chunks
 ROW_PRIOR = 0.6
 COLUMN_PRIOR = 0.25
 DEPTH_PRIOR = 0.2
+
+GUESS = 0.3
+REGROW = 2
 HIDING_PRICE = 0.5
 CROWDING = 0.003
 CROWDING_LIMIT = 4.0
@@ -67,10 +70,12 @@ def complete(levels: list[Level], seed: int) -> Completion:
         rounds = (2, 3, 5, 8)[min(index, 3)]
         scene = _Scene(level, step, seed + 7919 * index, _enlarge(rarity, level.hole.shape))
         if matches is None:
-            offsets = scene.first_guess()
+            matches = scene.start(scene.grow(0))
         else:
-            offsets = _finer_offsets(matches, levels[index + 1], level)
-        matches = scene.start(offsets)
+            matches = scene.start(_finer_offsets(matches, levels[index + 1], level))
+            if index == REGROW:
+                scene.vote(matches)
+                matches = scene.start(scene.grow(GUESS))
         scene.vote(matches)
         for n in range(rounds):
             scene.search(matches, n)
@@ -102,7 +107,7 @@ class _Scene:
         self.target_id[self.targets] = np.arange(self.targets.size, dtype=np.int32)
         self.window = _window()
 
-    def first_guess(self) -> NDArray[np.int64]:
+    def grow(self, guess: float) -> NDArray[np.int64]:
         offset = np.zeros(self.image.size // CHANNELS, np.int64)
         state = self.level.context.astype(np.float32).reshape(-1)
         crowding = self.rarity.copy()
@@ -117,6 +122,7 @@ class _Scene:
             self.wanted,
             crowding,
             np.float32(CROWDING) * self.noticed,
+            np.float32(guess),
             offset,
         )
         return offset

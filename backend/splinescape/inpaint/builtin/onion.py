@@ -54,7 +54,7 @@ def _structure(image, state, width, anchor):
 
 
 @njit(error_model="numpy")
-def grow(image, width, state, hole, allowed, offered, wanted, crowding, crowd_step, offset):
+def grow(image, width, state, hole, allowed, offered, wanted, crowding, crowd_step, guess, offset):
     """Fill `hole` (H*W bool) in place in `image` (H*W*4); `offset` (H*W) gets where each pixel was copied from.
 
     `state` (H*W) float32 is the confidence: 1 known, 0 hole and ignored pixels; it grows as the hole fills.
@@ -80,8 +80,12 @@ def grow(image, width, state, hole, allowed, offered, wanted, crowding, crowd_st
                 best = priority[a]
                 anchor = a
         confidence = load_patch(image, state, width, anchor, values, weights) / (SIDE * SIDE)
-        for k in range(weights.shape[0]):
-            weights[k] = 1 if weights[k] > 0 else 0
+        k = 0
+        for dy in range(SIDE):
+            for dx in range(SIDE):
+                p = anchor + dy * width + dx
+                weights[k : k + CHANNELS] = 1 if state[p] > 0 else guess if hole[p] else 0
+                k += CHANNELS
         total = max(weights.sum() / CHANNELS, 1)
         ay = anchor // width
         ax = anchor - ay * width

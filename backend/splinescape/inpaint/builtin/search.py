@@ -13,6 +13,9 @@ from splinescape.inpaint.builtin.patches import CHANNELS, SIDE, inner, load_patc
 from splinescape.jit import njit
 
 BLOCK = 1024
+
+LONELY = np.float32(0.006)
+"""What it costs to disagree with all four neighbours about where to copy from."""
 DEPTH_CAP = np.float32(0.02)
 FRONT_SLACK = np.float32(0.12)
 FRONT_PRICE = np.float32(1)
@@ -42,6 +45,30 @@ def prior_cost(offered, source, wanted, target, crowding):
     in_front = max(offered[source, 3] - wanted[target, 3] - FRONT_SLACK, np.float32(0))
     depth = min(dz * dz, DEPTH_CAP)
     return dy * dy + dx * dx + depth + crowding[source] + FRONT_PRICE * in_front
+
+
+@inner
+def _implied(t, j, width, targets, here, allowed):
+    """Where target `t` copies from if it goes on with the match `here` of target j, or -1."""
+    shift = np.int64(t) - targets[j]
+    s = here + shift
+    column = here % width + t % width - targets[j] % width
+    if s < 0 or s >= allowed.shape[0] or column < 0 or column >= width or not allowed[s]:
+        return np.int64(-1)
+    return s
+
+
+@inner
+def _source_cost(image, width, s, values, weights, total, t, offered, wanted, crowding, around, limit):
+    """Cost of copying patch `s` to target `t`; some number above `limit` if it is not below."""
+    alone = np.float32(0)
+    for k in range(4):
+        if around[k] != s:
+            alone += LONELY / 4
+    prior = alone + prior_cost(offered, s, wanted, t, crowding)
+    if prior >= limit:
+        return prior
+    return prior + patch_distance(image, width, s, values, weights, (limit - prior) * total) / total
 
 
 @njit(error_model="numpy")
@@ -74,63 +101,53 @@ def search(
     height = allowed.shape[0] // width
     values = np.empty(SIDE * SIDE * CHANNELS, np.float32)
     weights = np.empty(SIDE * SIDE * CHANNELS, np.float32)
-    direction = 1 if forward else -1
+    around = np.empty(4, np.int64)
     for block in range(first, last):
         low = block * BLOCK
         high = min(low + BLOCK, targets.shape[0])
         for k in range(high - low):
             i = low + k if forward else high - 1 - k
-            t = targets[i]
-            ty = t // width
-            tx = t - ty * width
-            total = load_patch(image, weight, width, t, values, weights)
-            scale = np.float32(1) / max(total, np.float32(1e-6))
+            t = np.int64(targets[i])
+            total = max(load_patch(image, weight, width, t, values, weights), np.float32(1e-6))
+            for n in range(4):
+                ny = t // width + step * ((n == 0) - (n == 1))
+                nx = t % width + step * ((n == 2) - (n == 3))
+                around[n] = -1
+                if ny >= 0 and nx >= 0 and ny < height and nx < width:
+                    j = target_id[ny * width + nx]
+                    if j >= 0:
+                        here = np.int64(match[j] if low <= j < high else old_match[j])
+                        around[n] = _implied(t, j, width, targets, here, allowed)
             best_s = np.int64(old_match[i])
-            prior = prior_cost(offered, best_s, wanted, t, crowding)
-            best = prior + scale * patch_distance(image, width, best_s, values, weights, _MANY)
-
-            for n in range(2):
-                ny = ty - direction * step * n
-                nx = tx - direction * step * (1 - n)
-                if ny < 0 or nx < 0 or ny >= height or nx >= width:
-                    continue
-                j = target_id[ny * width + nx]
-                if j < 0:
-                    continue
-                near = match[j] if low <= j < high else old_match[j]
-                s = near + t - targets[j]
-                sx = near % width + tx - nx
-                if s < 0 or s >= allowed.shape[0] or sx < 0 or sx >= width or s == best_s or not allowed[s]:
-                    continue
-                prior = prior_cost(offered, s, wanted, t, crowding)
-                if prior < best:
-                    d = prior + scale * patch_distance(
-                        image, width, s, values, weights, (best - prior) * total
+            best = _source_cost(
+                image, width, best_s, values, weights, total, t, offered, wanted, crowding, around, _MANY
+            )
+            for n in range(4):
+                s = around[n]
+                if s >= 0 and s != best_s:
+                    c = _source_cost(
+                        image, width, s, values, weights, total, t, offered, wanted, crowding, around, best
                     )
-                    if d < best:
-                        best = d
+                    if c < best:
+                        best = c
                         best_s = s
-
             r = radius
             tries = 0
             while r >= 1:
-                key = np.int64(t) * 64 + tries
-                sy = best_s // width + random_int(seed, 2 * key, 2 * r + 1) - r
-                sx = best_s % width + random_int(seed, 2 * key + 1, 2 * r + 1) - r
+                key = t * 64 + 2 * tries
+                sy = best_s // width + random_int(seed, key, 2 * r + 1) - r
+                sx = best_s % width + random_int(seed, key + 1, 2 * r + 1) - r
                 tries += 1
                 r //= 2
                 if sy < 0 or sx < 0 or sy >= height or sx >= width:
                     continue
                 s = sy * width + sx
-                if not allowed[s]:
-                    continue
-                prior = prior_cost(offered, s, wanted, t, crowding)
-                if prior < best:
-                    d = prior + scale * patch_distance(
-                        image, width, s, values, weights, (best - prior) * total
+                if allowed[s]:
+                    c = _source_cost(
+                        image, width, s, values, weights, total, t, offered, wanted, crowding, around, best
                     )
-                    if d < best:
-                        best = d
+                    if c < best:
+                        best = c
                         best_s = s
             match[i] = best_s
             cost[i] = best
