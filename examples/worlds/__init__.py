@@ -1,10 +1,10 @@
 """Analytic textured worlds with exact colours and exact depth, for tests, benchmarks and example pictures."""
 
 from .indoor import indoor
-from .oracle import FOCAL, OracleDepth, OracleInpainter, centred_intrinsics
+from .oracle import OracleDepth, OracleInpainter, centred_intrinsics
 from .outdoor import outdoor
 from .paths import forward_side_path
-from .soften import soften
+from .soften import FOCAL, band_limited, soften
 from .world import World, WorldImage
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "OracleInpainter",
     "World",
     "WorldImage",
+    "band_limited",
     "centred_intrinsics",
     "forward_side_path",
     "indoor",

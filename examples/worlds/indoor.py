@@ -7,9 +7,10 @@ from functools import lru_cache
 import numpy as np
 
 from . import textures as tx
-from .light import Light
+from .light import AreaLight, Lighting
 from .noise import Array
 from .shapes import Shape, box, sphere
+from .soften import FOCAL, band_limited
 from .world import World
 
 FLOOR = 1.5
@@ -19,10 +20,11 @@ FLOOR = 1.5
 @lru_cache(maxsize=1)
 def indoor() -> World:
     """A room 6.4 m wide and 10 m long; the input camera stands at the origin and looks along its length."""
-    light = Light(
-        key=(0.62, 0.58, 0.52), above=(0.42, 0.42, 0.44), below=(0.34, 0.31, 0.28), position=(-1.2, -1.2, 2.2)
-    )
-    return World((_room(), *_pictures(), *_table(), *_sideboard(), *_things()), light, _dark)
+    window = AreaLight((-3.1, -0.3, 2.0), (0, 0, 1.0), (0, 0.7, 0), (1, 0, 0), (4.2, 4.0, 3.6), 2.0)
+    lamp = AreaLight((0.4, -1.25, 3.4), (0.35, 0, 0), (0, 0, 0.35), (0, 1, 0), (1.9, 1.6, 1.2), 2.2)
+    lighting = Lighting((window, lamp), above=(0.2, 0.2, 0.21), below=(0.32, 0.28, 0.24), reach=1.0)
+    shapes = (_room(), *_pictures(), *_table(), *_sideboard(), *_things())
+    return World.lit(band_limited(shapes, FOCAL), lighting, _dark)
 
 
 def _dark(dirs: Array) -> Array:

@@ -25,15 +25,22 @@ def spectral_noise(
         seed: picks the noise.
         stretch: how many times longer the grain is along each axis.
     """
-    white = np.random.default_rng(seed).standard_normal(shape)
-    axes = [np.fft.fftfreq(n, 1 / n) for n in shape]
+    white = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+    axes = [np.fft.fftfreq(n, 1 / n).astype(np.float32) for n in shape]
+    axes[-1] = np.arange(shape[-1] // 2 + 1, dtype=np.float32)
     if stretch:
-        axes = [axis * factor for axis, factor in zip(axes, stretch, strict=True)]
-    frequency = np.sqrt(sum(axis**2 for axis in np.meshgrid(*axes, indexing="ij")))
-    gain = np.exp(-((frequency / high) ** 4)) * (1 - np.exp(-((frequency / low) ** 4)))
-    gain *= np.maximum(frequency, 1) ** -slope
-    noise = np.fft.ifftn(np.fft.fftn(white) * gain).real
+        axes = [axis * np.float32(factor) for axis, factor in zip(axes, stretch, strict=True)]
+    grid = np.meshgrid(*axes, indexing="ij", sparse=True)
+    squared = sum((axis**2 for axis in grid), np.float32(0))
+    gain = np.exp(-((squared / high**2) ** 2)) * (1 - np.exp(-((squared / low**2) ** 2)))
+    gain *= np.maximum(squared, 1) ** (-slope / 2)
+    noise = np.fft.irfftn(np.fft.rfftn(white) * gain, shape, axes=range(len(shape)))
     return (noise / noise.std()).astype(np.float32)
+
+
+def dot(a: Array, b: Array) -> Array:
+    """(N,) scalar products of (3, N) vectors; much faster here than a sum over the short axis."""
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
 def smoothstep(low: float, high: float, x: Array) -> Array:

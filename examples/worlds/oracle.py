@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from splinescape.camera.view import View
 from splinescape.depth import DepthPrediction
 
+from .soften import FOCAL
 from .world import World
-
-FOCAL = 460.0
-"""Focal length in pixels of the worlds' standard 512x384 view."""
 
 
 def centred_intrinsics(width: int, height: int, focal: float = FOCAL) -> NDArray[np.float32]:

@@ -7,9 +7,10 @@ from functools import lru_cache
 import numpy as np
 
 from . import textures as tx
-from .light import Light
+from .light import Lighting, sun
 from .noise import Array, sample_tile, smoothstep, spectral_noise
 from .shapes import Shape, box, cone, ellipsoid, ground, roof, sphere
+from .soften import FOCAL, band_limited
 from .world import World
 
 GROUND = 1.5
@@ -21,18 +22,11 @@ _CLOUDS = spectral_noise((512, 512), 2, 40, 1.5, 71)
 @lru_cache(maxsize=1)
 def outdoor() -> World:
     """A meadow with houses and trees from 3 m to the horizon; sky above it."""
-    light = Light(
-        key=(0.72, 0.68, 0.58),
-        above=(0.42, 0.47, 0.55),
-        below=(0.2, 0.2, 0.15),
-        direction=(-0.55, -0.75, -0.5),
-    )
+    light = sun((-0.78, -0.62, -0.3), (1.75, 1.55, 1.2))
+    lighting = Lighting((light,), above=(0.36, 0.44, 0.58), below=(0.13, 0.14, 0.08), reach=1.6)
     near = (*_fence(), *_trees(), *_things())
-    return World(
-        (ground(GROUND, tx.meadow(51, (0.16, 0.25, 0.07), (0.55, 0.6, 0.26))), *_hills(), *_houses(), *near),
-        light,
-        _sky,
-    )
+    shapes = (_meadow(), *_hills(), *_houses(), *near)
+    return World.lit(band_limited(shapes, FOCAL), lighting, _sky)
 
 
 def _sky(dirs: Array) -> Array:
@@ -42,8 +36,13 @@ def _sky(dirs: Array) -> Array:
     horizon, zenith = (np.array(c, np.float32)[:, None] for c in ((0.84, 0.88, 0.91), (0.24, 0.45, 0.75)))
     blue = horizon * (1 - t) + zenith * t
     plane = dirs[[0, 2]] / (up + 0.22) * np.float32(0.16)
-    clouds = smoothstep(0.1, 1.6, sample_tile(_CLOUDS, plane[0], plane[1])) * smoothstep(0.0, 0.12, up)
+    clouds = smoothstep(-0.3, 1.6, sample_tile(_CLOUDS, plane[0], plane[1])) * smoothstep(0.0, 0.12, up)
     return blue + (np.float32(0.97) - blue) * (0.85 * clouds)
+
+
+def _meadow() -> Shape:
+    grass = tx.meadow(51, (0.16, 0.25, 0.07), (0.55, 0.6, 0.26))
+    return ground(GROUND, grass, shadows=((-16.0, 0.0), (16.0, 34.0)))
 
 
 def _hills() -> list[Shape]:
@@ -62,9 +61,9 @@ def _houses() -> list[Shape]:
     brick = tx.bricks(65, (0.7, 0.66, 0.6), (0.5, 0.25, 0.19), (0.7, 0.4, 0.3))
     red = tx.shingles(66, (0.48, 0.2, 0.14), (0.7, 0.36, 0.25))
     slate = tx.shingles(67, (0.25, 0.28, 0.32), (0.42, 0.45, 0.5))
-    parts = _house((-5.2, 13.0), (5.5, 3.0, 7.0), 2.2, 18, plaster, red)
-    parts += _house((4.8, 11.0), (4.6, 2.8, 5.0), 1.9, -24, brick, slate)
-    parts += _house((0.8, 27.0), (8.0, 4.0, 7.0), 3.0, 6, stone, red)
+    parts = _house((-6.4, 14.0), (5.5, 3.0, 7.0), 2.2, 20, plaster, red)
+    parts += _house((5.6, 11.5), (4.6, 2.8, 5.0), 1.9, -26, brick, slate)
+    parts += _house((3.4, 30.0), (8.0, 3.6, 7.0), 2.6, 12, stone, red)
     return parts
 
 
@@ -112,14 +111,32 @@ def _trees() -> list[Shape]:
     needles = tx.solid(74, 1.4, (0.08, 0.18, 0.12), (0.26, 0.4, 0.22), 0.12)
     bark = tx.solid(75, 0.8, (0.22, 0.15, 0.1), (0.5, 0.38, 0.27))
     parts: list[Shape] = []
-    for x, z, r in ((2.0, 6.6, 1.0), (-3.4, 8.6, 1.3), (9.5, 19.0, 2.2), (-13.0, 26.0, 3.0)):
-        parts.append(box((x, GROUND - 0.9 * r, z), (0.22 * r, 1.8 * r, 0.22 * r), bark, yaw=20))
-        parts.append(sphere((x, GROUND - 2.3 * r, z), r, leaves))
-        parts.append(ellipsoid((x + 0.6 * r, GROUND - 2.0 * r, z + 0.2), (0.7 * r, 0.6 * r, 0.7 * r), leaves))
-    for x, z, h in ((-1.2, 17.0, 5.0), (12.0, 30.0, 8.0), (-8.0, 34.0, 9.0), (7.6, 40.0, 9.0)):
+    for x, z, r in (
+        (2.3, 8.2, 0.8),
+        (-3.6, 9.6, 1.1),
+        (10.5, 22.0, 2.2),
+        (-13.0, 26.0, 3.0),
+        (-1.5, 38.0, 2.4),
+    ):
+        parts += _tree(x, z, r, leaves, bark)
+    for x, z, h in ((-1.6, 19.0, 4.6), (13.0, 33.0, 8.0), (-8.0, 36.0, 9.0), (9.0, 44.0, 9.0)):
         parts.append(box((x, GROUND - 0.5, z), (0.3, 1.0, 0.3), bark))
         parts.append(cone((x, GROUND - h, z), h - 0.7, 0.24 * h, needles))
     return parts
+
+
+def _tree(x: float, z: float, r: float, leaves: tx.Texture, bark: tx.Texture) -> list[Shape]:
+    """A trunk and a crown of seven balls of leaves, `r` metres wide in each way."""
+    trunk = box((x, GROUND - 0.9 * r, z), (0.2 * r, 1.8 * r, 0.2 * r), bark, yaw=20)
+    crown = [ellipsoid((x, GROUND - 2.35 * r, z), (0.72 * r, 0.66 * r, 0.72 * r), leaves)]
+    for i in range(6):
+        angle = i * np.pi / 3 + 4 * x
+        high = 2.1 + 0.42 * (i % 3)
+        size = (0.5 - 0.06 * (i % 3)) * r
+        out = (0.55 - 0.12 * (i % 3)) * r
+        at = (x + out * np.cos(angle), GROUND - high * r, z + out * np.sin(angle))
+        crown.append(ellipsoid(at, (size, 0.86 * size, size), leaves))
+    return [trunk, *crown]
 
 
 def _things() -> list[Shape]:

@@ -7,9 +7,10 @@ returns (3, N) colours in [0, 1]. Detail is bounded in metres: nothing is finer 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from .noise import Array, sample_solid, sample_tile, smoothstep, spectral_noise
 
@@ -68,7 +69,7 @@ class Bands:
 
 @dataclass(frozen=True, eq=False)
 class Meadow:
-    """Ground in three scales of noise; each fades out where, seen from the world's origin, it would alias."""
+    """Ground in several scales of noise; each fades out where it would alias, seen from the origin."""
 
     noises: tuple[Array, ...]
     periods: tuple[float, ...]
@@ -98,7 +99,7 @@ def plain(color: Color) -> Texture:
 
 def planks(seed: int, dark: Color, light: Color, plank: float = 0.16) -> Tile:
     """A wooden floor: 16 planks per tile along u, with grain, tone and seams."""
-    n, count = 1024, 16
+    n, count = 512, 16
     x, y = _grid(n)
     rng = np.random.default_rng(seed)
     row = np.minimum((y * count).astype(int), count - 1)
@@ -106,7 +107,7 @@ def planks(seed: int, dark: Color, light: Color, plank: float = 0.16) -> Tile:
     along = (x + shift) % 1.0
     piece = row * 2 + (along > 0.5)
     tone = rng.normal(0, 0.13, 2 * count).astype(np.float32)[piece]
-    grain = spectral_noise((n, n), 4, 220, 0.6, seed + 1, (1, 12))
+    grain = spectral_noise((n, n), 4, 150, 0.6, seed + 1, (1, 12))
     within = (y * count) % 1.0
     seam = np.minimum(within, 1 - within) * plank
     joint = np.minimum(np.abs(along - 0.5), np.minimum(along, 1 - along)) * plank * count
@@ -119,7 +120,7 @@ def bricks(
     seed: int, mortar: Color, dark: Color, light: Color, size: tuple[float, float] = (0.26, 0.09)
 ) -> Tile:
     """A brick wall in running bond, 8 by 16 bricks per tile."""
-    n, columns, rows = 1024, 8, 16
+    n, columns, rows = 512, 8, 16
     x, y = _grid(n)
     row = np.minimum((y * rows).astype(int), rows - 1)
     shifted = (x * columns + 0.5 * (row % 2)) % columns
@@ -207,19 +208,38 @@ def solid(seed: int, period: float, dark: Color, light: Color, finest: float = 0
 
 def meadow(seed: int, dark: Color, light: Color) -> Meadow:
     """Grass from the blade clumps before the camera to the fields at the horizon."""
-    noises = (
-        spectral_noise((512, 512), 8, 110, 0.4, seed),
-        spectral_noise((512, 512), 3, 60, 0.8, seed + 1),
-        spectral_noise((256, 256), 2, 24, 1.0, seed + 2),
+    bands = ((8, 55, 0.4), (4, 45, 0.6), (3, 30, 0.8), (2, 16, 1.0))
+    noises = tuple(
+        spectral_noise((256, 256), low, high, slope, seed + i) for i, (low, high, slope) in enumerate(bands)
     )
     return Meadow(
         noises,
-        (3.0, 19.0, 160.0),
-        ((3.0, 11.0), (12.0, 45.0), (60.0, 160.0)),
-        (0.16, 0.13, 0.12),
+        (3.0, 12.0, 100.0, 400.0),
+        ((2.5, 5.5), (6.0, 14.0), (20.0, 60.0), (90.0, 250.0)),
+        (0.13, 0.13, 0.11, 0.08),
         dark,
         light,
     )
+
+
+def softened(texture: Texture, sigma: float) -> Texture:
+    """The texture less what is finer than a Gaussian of `sigma` metres."""
+    if isinstance(texture, Tile):
+        height, width = texture.image.shape[:2]
+        spread = (sigma / texture.size[1] * height, sigma / texture.size[0] * width, 0)
+        return replace(texture, image=gaussian_filter(texture.image, spread, mode="wrap", truncate=3.0))
+    if isinstance(texture, Solid):
+        samples = sigma / texture.period * texture.noise.shape[0]
+        return replace(texture, noise=gaussian_filter(texture.noise, samples, mode="wrap", truncate=3.0))
+    if isinstance(texture, Meadow):
+        noises = tuple(
+            gaussian_filter(noise, sigma / period * noise.shape[0], mode="wrap", truncate=3.0)
+            for noise, period in zip(texture.noises, texture.periods, strict=True)
+        )
+        return replace(texture, noises=noises)
+    if isinstance(texture, Bands):
+        return replace(texture, sharpness=min(texture.sharpness, 1 / sigma))
+    return texture
 
 
 def _grid(n: int) -> tuple[Array, Array]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .light import Light
-from .noise import Array
+from .light import BakeQuality, Lighting, LightMap, bake
+from .noise import Array, dot
 from .shapes import MISS, Shape
 
 _RAYS_PER_BAND = 48_000
@@ -37,8 +37,18 @@ class World:
     """Shapes, their light, and a sky: colours (3, N) of unit directions (3, N)."""
 
     shapes: tuple[Shape, ...]
-    light: Light
+    lightmaps: tuple[LightMap, ...]
     sky: Callable[[Array], Array]
+
+    @staticmethod
+    def lit(
+        shapes: Sequence[Shape],
+        lighting: Lighting,
+        sky: Callable[[Array], Array],
+        quality: BakeQuality | None = None,
+    ) -> World:
+        """Bake the light on the shapes."""
+        return World(tuple(shapes), bake(shapes, lighting, quality or BakeQuality()), sky)
 
     def render(
         self,
@@ -110,16 +120,16 @@ class World:
             at = np.flatnonzero(owner.ravel() == i)
             ray = flat[:, at]
             if i < 0:
-                color[:, at] = self.sky(ray / np.sqrt((ray**2).sum(0)))
+                color[:, at] = self.sky(ray / np.sqrt(dot(ray, ray)))
                 continue
-            points = camera.position[:, None] + ray * depth.ravel()[at]
+            points = camera.position + ray * depth.ravel()[at]
             color[:, at] = self._surface_color(int(i), points, faces.ravel()[at])
         return color
 
     def _surface_color(self, i: int, points: Array, face: NDArray[np.int16]) -> Array:
         shape = self.shapes[i]
         surface = shape.surface(points, face)
-        return shape.albedo(surface, face) * self.light(points, surface.normal)
+        return shape.albedo(surface, face) * self.lightmaps[i](surface.uv, face)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +147,7 @@ class _Camera:
         world_R_cam = view[:3, :3].T
         position = -world_R_cam @ view[:3, 3]
         return _Camera(
-            position.astype(np.float32),
+            position.astype(np.float32)[:, None],
             world_R_cam.astype(np.float32),
             view,
             np.asarray(K_33, np.float64),
