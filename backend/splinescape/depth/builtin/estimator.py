@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from splinescape.camera.view import View
 from splinescape.depth import DepthPrediction
+from splinescape.depth.builtin.imaging import Image, luma, resized, shrunk
+from splinescape.depth.builtin.layout import lay_out
+from splinescape.depth.builtin.sky import find_sky
+from splinescape.depth.builtin.things import raise_things
 from splinescape.errors import InputError
 from splinescape.picture.focal import centred_intrinsics
 
-CAMERA_HEIGHT = 1.6
-"""Metres from the ground to the camera of the input picture, a person's eye level."""
-NEAREST, FARTHEST = 1.5, 80.0
-DEFAULT_FOV = math.radians(60)
-"""Field of view of the longer side when nobody knows better: a phone's main camera has 65 to 75, a 35 mm lens 54."""
+NEAREST, FARTHEST = 1.0, 80.0
+DEFAULT_FOV = math.radians(70)
+"""Of the longer side when nobody knows: a 35 mm lens has 54 degrees, a phone 70; a border adds to it."""
+_WORKING_SIDE = 336
+_CONFIDENCE = np.float32(0.3)
 
 
 class BuiltinDepth:
-    """Guesses depth from what most pictures have in common; needs no weights, and is deterministic."""
+    """Guesses depth from what most pictures have in common: sky, ground or room, things that stand on it.
+
+    Needs no weights and is deterministic.
+    """
 
     name = "builtin"
     quality = "preview quality"
@@ -28,7 +36,10 @@ class BuiltinDepth:
     def predict(
         self, rgb_hw3: NDArray[np.uint8], *, K_33: NDArray[np.float32] | None, view: View
     ) -> DepthPrediction:
-        """Guess the depth of `rgb_hw3` (H, W, 3) uint8 in metres.
+        """Guess the depth of `rgb_hw3` (H, W, 3) uint8 in metres, as if the input camera were at eye level.
+
+        `view.cam_T_world` tells where up is and how far this camera has moved. Without `K_33`, the longer
+        side is taken to span 70 degrees.
 
         Raises:
             InputError: `rgb_hw3` is not (H, W, 3) uint8.
@@ -37,15 +48,29 @@ class BuiltinDepth:
             raise InputError(f"depth needs a (H, W, 3) uint8 picture, not {rgb_hw3.shape} {rgb_hw3.dtype}")
         height, width = rgb_hw3.shape[:2]
         if K_33 is None:
-            focal = max(width, height) / (2 * math.tan(DEFAULT_FOV / 2))
-            K_33 = centred_intrinsics(focal, width, height)
-        K_33 = K_33.astype(np.float32)
-        world_T_cam = np.linalg.inv(np.asarray(view.cam_T_world, np.float64))
-        v, u = np.mgrid[0.5:height, 0.5:width]
-        rays = np.stack([(u - K_33[0, 2]) / K_33[0, 0], (v - K_33[1, 2]) / K_33[1, 1], np.ones_like(u)], -1)
-        down = rays @ world_T_cam[1, :3]
-        ground = np.divide(
-            CAMERA_HEIGHT - world_T_cam[1, 3], down, out=np.full_like(down, FARTHEST), where=down > 1e-3
-        )
-        depth = np.clip(ground, NEAREST, FARTHEST).astype(np.float32)
-        return DepthPrediction(depth, np.full_like(depth, 0.3), K_33)
+            K_33 = centred_intrinsics(max(width, height) / (2 * math.tan(DEFAULT_FOV / 2)), width, height)
+        rgb = rgb_hw3.astype(np.float32) / np.float32(255)
+        sky = find_sky(rgb)
+        small = shrunk(rgb, _WORKING_SIDE)
+        small_sky = resized(sky.astype(np.float32), small.shape[1], small.shape[0]) > 0.5
+        layout = lay_out(rgb, small_sky, np.asarray(K_33, np.float64), view)
+        inverse = raise_things(small, small_sky, layout).astype(np.float32)
+        inverse = np.clip(_upsampled(inverse, small, rgb), 1 / FARTHEST, 1 / NEAREST)
+        depth = np.where(sky, np.float32(np.inf), 1 / inverse)
+        return DepthPrediction(depth, np.where(sky, 0, _CONFIDENCE), np.asarray(K_33, np.float32))
+
+
+def _upsampled(values: Image, small: Image, full: Image) -> Image:
+    """Bring (h, w) values to the size of `full`, along its edges (guided filter, He, Sun and Tang 2013)."""
+    guide = luma(small)
+    mean, mean_values = _box(guide), _box(values)
+    gain = (_box(guide * values) - mean * mean_values) / (
+        _box(guide * guide) - mean * mean + np.float32(1e-3)
+    )
+    offset = mean_values - gain * mean
+    height, width = full.shape[:2]
+    return resized(_box(gain), width, height) * luma(full) + resized(_box(offset), width, height)
+
+
+def _box(values: NDArray[np.floating]) -> Image:
+    return np.asarray(cv2.blur(values, (9, 9)), np.float32)

@@ -1,0 +1,89 @@
+"""Which part of a picture is certainly sky."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from splinescape.depth.builtin.imaging import Image, Mask, blurred, gradient, luma, shrunk
+
+_SQUARE = np.ones((3, 3), np.uint8)
+
+
+def find_sky(rgb: Image) -> Mask:
+    """A hard, conservative mask of the sky, made to miss a sky rather than to see one in a room.
+
+    Sky is a smooth region that hangs from the top of the picture, starts bluish or is a bright white far
+    brighter than what it borders, is neither green nor dark, and ends well above the bottom.
+
+    Args:
+        rgb: (H, W, 3) float32 in [0, 1].
+
+    Returns:
+        (H, W) bool.
+    """
+    small = shrunk(rgb, 256)
+    region = _hanging_region(small)
+    if not region.any() or not _plausible(small, region):
+        return np.zeros(rgb.shape[:2], bool)
+    return _sharpened(rgb, region)
+
+
+def _hanging_region(rgb: Image) -> Mask:
+    """Smooth pixels of possible sky colour, connected to a bluish or white stretch of the top rows."""
+    soft = blurred(rgb, 0.8)
+    red, green, blue = np.moveaxis(soft, -1, 0)
+    light, spread = luma(soft), soft.max(-1) - soft.min(-1)
+    across, down = gradient(soft)
+    smooth = np.hypot(across, down).max(-1) < 0.05
+    bluish = (blue - red > 0.02) & (blue >= green - 0.01)
+    white = (light > 0.85) & (spread < 0.06)
+    sunset = (light > 0.45) & (green <= red + 0.02)
+    possible = smooth & (light > 0.12) & (bluish | white | sunset | (spread < 0.08))
+    count, labels = cv2.connectedComponents(possible.astype(np.uint8), connectivity=4)
+    top = max(1, rgb.shape[0] // 40)
+    seeds = labels[:top][(bluish | white)[:top] & possible[:top]]
+    # A stray pixel at the top does not make its whole component a sky.
+    enough = np.bincount(seeds, minlength=count) >= max(2, top * rgb.shape[1] // 30)
+    return enough[labels]
+
+
+def _plausible(rgb: Image, region: Mask) -> bool:
+    """Large enough, ending above the bottom, and either partly bluish or far brighter than what is below."""
+    height = rgb.shape[0]
+    lowest = np.flatnonzero(region.any(1))[-1]
+    if region.mean() < 0.02 or lowest > 0.85 * height:
+        return False
+    colours = rgb[region]
+    if np.mean(colours[:, 2] - colours[:, 0] > 0.02) > 0.25:
+        return True
+    light = luma(rgb)
+    below = np.roll(region, height // 16, axis=0) & ~region
+    return bool(below.any() and np.median(light[region]) > np.median(light[below]) + 0.3)
+
+
+def _sharpened(rgb: Image, region: Mask) -> Mask:
+    """The region at full size, its rim decided by which side's local colour a pixel is closer to."""
+    height, width = rgb.shape[:2]
+    closed = cv2.morphologyEx(region.astype(np.uint8), cv2.MORPH_CLOSE, _SQUARE)
+    full = cv2.resize(closed, (width, height), interpolation=cv2.INTER_NEAREST)
+    reach = 3 * -(-height // region.shape[0])
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    sure, possible = cv2.erode(full, _SQUARE) > 0, cv2.dilate(full, disc) > 0
+    to_sky = _distance_to_local_mean(rgb, sure, 4.0 * reach)
+    to_rest = _distance_to_local_mean(rgb, ~possible, 4.0 * reach)
+    sky = sure | (possible & (to_sky < to_rest))
+    # Only what hangs together with the sure part; no specks inside, which would float in front of the sky.
+    count, labels = cv2.connectedComponents(sky.astype(np.uint8), connectivity=4)
+    sky &= (np.bincount(labels[sure], minlength=count) > 0)[labels]
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((~sky).astype(np.uint8), connectivity=4)
+    specks = stats[:, cv2.CC_STAT_AREA] < 0.005 * sky.size
+    specks[np.unique(labels[-1])] = False
+    return np.asarray(sky | specks[labels], bool)
+
+
+def _distance_to_local_mean(rgb: Image, mask: Mask, sigma: float) -> Image:
+    weight = blurred(mask.astype(np.float32), sigma)
+    mean = blurred(rgb * mask[..., None], sigma) / np.maximum(weight, 1e-6)[..., None]
+    distance = np.sqrt(((rgb - mean) ** 2).sum(-1))
+    return np.where(weight > 1e-4, distance, np.float32(np.inf))
