@@ -21,7 +21,7 @@ _cache_dir = Path(platformdirs.user_cache_dir("splinescape")) / f"jit-{version('
 if "NUMBA_CACHE_DIR" not in os.environ:
     numba.config.CACHE_DIR = str(_cache_dir)
 
-njit = partial(numba.njit, cache=True, nogil=True)
+njit: Any = partial(numba.njit, cache=True, nogil=True)
 """`numba.njit` with our cache and without the GIL; for kernels that `run_chunks` calls from threads."""
 
 
