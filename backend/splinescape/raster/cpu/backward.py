@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from splinescape.jit import njit
-from splinescape.raster.cpu.blend import _is_open, _open_tile
+from splinescape.raster.cpu.blend import is_open, log2_alpha, open_tile, shape_in_tile
 from splinescape.raster.cpu.vec import (
     LANES,
     exp2,
@@ -36,6 +36,10 @@ ROWS = LANES // TILE_W
 RECORD, SLOT = 12, 10
 STATE = 7 * LANES
 AHEAD = 6
+
+LOG2_MIN_ALPHA = -7.994353436858858  # log2(1 / 255)
+MAX_ALPHA = 0.999
+MIN_TRANSMITTANCE = 1e-4
 
 
 @njit
@@ -76,16 +80,15 @@ def blend_backward(
     # Per vector: transmittance, Q - P, then dL/d of accumulated r, g, b, z and of alpha.
     state = np.empty(TILE_H // ROWS * STATE, np.float32)
     zero, one = splat(np.float32(0)), splat(np.float32(1))
-    lowest = splat(np.float32(-7.994353436858858))  # log2(1 / 255)
-    highest = splat(np.float32(0.999))
-    closed_below = splat(np.float32(1e-4))
+    lowest, highest = splat(np.float32(LOG2_MIN_ALPHA)), splat(np.float32(MAX_ALPHA))
+    closed_below = splat(np.float32(MIN_TRANSMITTANCE))
     step = splat(np.float32(ROWS))
     for tile in range(start, stop):
         tx, ty = tile % columns, tile // columns
         left, top = tx * TILE_W, ty * TILE_H
         w, h = min(TILE_W, width - left), min(TILE_H, height - top)
         state[:] = 0
-        _open_tile(state, w, h, STATE)
+        open_tile(state, w, h, STATE)
         _load_gradients(state, top, left, w, h, rgb, depth, alpha, v_rgb, v_depth, v_alpha)
         px = lane_columns() + splat(np.float32(left) + np.float32(0.5))
         py = lane_rows() + splat(np.float32(top) + np.float32(0.5))
@@ -104,22 +107,13 @@ def blend_backward(
                 slots[slot : slot + SLOT] = 0
                 continue
             i = s * RECORD
-            v0 = max(np.int64(records[i + 10]) - top, 0) // ROWS
-            v1 = (min(np.int64(records[i + 11]) - top, h) + ROWS - 1) // ROWS
-            ix = splat(records[i + 3])
-            dx = px - splat(records[i])
-            fx = dx * ix
-            slope = -splat(records[i + 2]) * ix
-            iy = splat(records[i + 4])
-            log2o = splat(records[i + 5])
+            v0, v1, dx, dy, fx, slope, iy, log2o = shape_in_tile(records, i, px, py, top, h)
             r, g = splat(records[i + 6]), splat(records[i + 7])
             b, z = splat(records[i + 8]), splat(records[i + 9])
-            dy = py + splat(np.float32(v0 * ROWS) - records[i + 1])
             g_sum, g_dy, g_dy2, v_r, v_g, v_b, v_z = zero, zero, zero, zero, zero, zero, zero
             for v in range(v0, v1):
                 at = v * STATE
-                ex, ey = fma(slope, dy, fx), iy * dy
-                log2a = fma(-ex, ex, fma(-ey, ey, log2o))
+                log2a = log2_alpha(fx, slope, iy, log2o, dy)
                 raw = exp2(log2a)
                 a = select(log2a >= lowest, minimum(raw, highest), zero)
                 T = load(state, at)
@@ -152,4 +146,4 @@ def blend_backward(
             g_dx = g_sum * dx
             store_sums(slots, slot, (g_sum, g_dx, g_dy, g_dx * dx, g_dy * dx, g_dy2, v_r, v_g, v_b, v_z))
             if (j & 15) == 15:
-                still_open = _is_open(state, h, STATE)
+                still_open = is_open(state, h, STATE)

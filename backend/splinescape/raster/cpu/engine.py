@@ -201,9 +201,14 @@ class CpuRasterizer:
         """Alpha of many views; see `splinescape.raster.Rasterizer`."""
         check_splats(means, quats, scales, opacities)
         check_cameras(cams_T_world, Ks_33, width, height)
-        out = torch.empty(len(cams_T_world), height, width)
-        for i in range(len(out)):
-            out[i] = self.rasterize(
-                means, quats, scales, opacities, means, cams_T_world[i], Ks_33[i], width, height
-            ).alpha
-        return out
+        shapes = [_flat(t) for t in (means, quats, scales, opacities)]
+        out = np.empty((len(cams_T_world), height, width), np.float32)
+        for alpha, cam_T_world, K_33 in zip(out, cams_T_world, Ks_33, strict=True):
+            view = _View.of(cam_T_world, K_33, width, height)
+            projection = _project([*shapes, shapes[0]], view)  # any colours will do
+            tiles = projection.tiles
+            run_chunks(
+                blend.cover, len(tiles.starts) - 1, projection.records, tiles.splats, tiles.starts, view.columns,
+                alpha, chunks=_CHUNKS,
+            )  # fmt: skip
+        return torch.from_numpy(out)
