@@ -111,6 +111,12 @@ def test_an_error_while_writing_keeps_the_old_file(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
 
 
+def test_an_error_about_another_file_is_not_blamed_on_this_one(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="elsewhere"), atomic_file(tmp_path / "a"):
+        (tmp_path / "elsewhere").read_bytes()
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_killed_writer_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"the old one")

@@ -161,6 +161,23 @@ def test_a_missing_file_is_named(tmp_path: Path, suffix: str) -> None:
         load_splats(tmp_path / f"gf{suffix}")
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_extreme_numbers_are_clamped_quietly(tmp_path: Path, suffix: str) -> None:
+    extreme = torch.tensor([3.4e38, -3.4e38, 0.0])
+    splats = Splats(
+        means=torch.zeros(3, 3) if suffix == ".spz" else extreme[:, None].repeat(1, 3),
+        log_scales=-extreme[:, None].abs().repeat(1, 3),
+        quats=torch.eye(4)[:3] * 1e30,
+        opacity_logits=extreme,
+        sh=extreme[:, None, None].repeat(1, 4, 3),
+    )
+    read = reload(tmp_path, suffix, splats)
+    assert len(read) == 3
+    assert all(tensor.isfinite().all() for _, tensor in read.tensors())
+    assert sorted(read.opacities.tolist())[::2] == pytest.approx([0, 1], abs=1e-6)
+
+
 # The definitions
 
 

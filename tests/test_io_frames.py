@@ -148,10 +148,16 @@ def test_film_clamps_and_takes_tensors_bytes_and_grey(tmp_path: Path) -> None:
 
 
 def test_the_same_frames_give_the_same_film(tmp_path: Path) -> None:
-    frames = [moving_picture(i, 90, 120) for i in range(20)]
-    write_film(tmp_path / "a.mp4", frames)
-    write_film(tmp_path / "b.mp4", frames)
-    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+    random = np.random.default_rng(0)
+    frames = [random.random((100, 162, 3)) for _ in range(10)]
+    films = set()
+    for _ in range(8):
+        # Other contents in the memory that the encoder gets: some of its code reads before it writes.
+        used = [random.bytes(int(size)) for size in random.integers(100, 100_000, 100)]
+        del used
+        write_film(tmp_path / "a.mp4", frames)
+        films.add((tmp_path / "a.mp4").read_bytes())
+    assert len(films) == 1
 
 
 def test_film_without_frames_or_with_two_sizes_keeps_the_old_one(tmp_path: Path) -> None:

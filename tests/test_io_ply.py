@@ -6,10 +6,13 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+import hypothesis.extra.numpy
+import hypothesis.strategies as st
 import numpy as np
 import plyfile
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
 from io_support import bits, make_meta, make_splats
 
 from splinescape.errors import InputError
@@ -75,6 +78,22 @@ def test_round_trip_keeps_every_bit(tmp_path: Path, n: int, coefficients: int) -
 def test_round_trip_keeps_unusual_numbers(tmp_path: Path) -> None:
     means = torch.tensor([[-0.0, 1e-42, 3e38], [0.1, -1e-38, -3e38]])
     splats = Splats(means, -means.sign() * 80, torch.eye(4)[:2], torch.tensor([90.0, -90.0]), -means[:, None])
+    write_ply(tmp_path / "gf.ply", splats, SceneMeta())
+    assert_same(read_ply(tmp_path / "gf.ply")[0], splats)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    numbers=hypothesis.extra.numpy.arrays(
+        np.float32,
+        hypothesis.extra.numpy.array_shapes(min_dims=2, max_dims=2, min_side=22, max_side=22),
+        elements=st.floats(width=32, allow_nan=False, allow_infinity=False, max_value=80),
+    )
+)
+def test_round_trip_keeps_any_finite_number(tmp_path: Path, numbers: np.ndarray) -> None:
+    rows = torch.from_numpy(numbers)
+    quats = torch.nn.functional.normalize(torch.randn(22, 4), dim=1)
+    splats = Splats(rows[:, :3], rows[:, 3:6], quats, rows[:, 6], rows[:, 7:19].reshape(22, 4, 3))
     write_ply(tmp_path / "gf.ply", splats, SceneMeta())
     assert_same(read_ply(tmp_path / "gf.ply")[0], splats)
 

@@ -34,9 +34,9 @@ def logits_from_bytes(opacity: NDArray[np.uint8]) -> Floats:
         return np.log(opacity.astype(np.float32)) - np.log(255 - opacity.astype(np.float32))
 
 
-def to_bytes(values: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Round to the nearest integer and clamp to 0..255."""
-    return np.rint(values).clip(0, 255).astype(np.uint8)
+def to_bytes(values: NDArray[np.floating], scale: float, offset: float) -> NDArray[np.uint8]:
+    """Round values * scale + offset to the nearest integer and clamp to 0..255."""
+    return np.rint(values.astype(np.float64) * scale + offset).clip(0, 255).astype(np.uint8)
 
 
 def checked_splats(

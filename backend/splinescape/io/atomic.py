@@ -55,8 +55,10 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             raise InputError(f"cannot write {path}: it is not a regular file; choose another name")
         temp = target.parent / f".splinescape-{secrets.token_hex(8)}.tmp"
         temp.touch(exist_ok=False)
-    except (OSError, RuntimeError) as error:
-        raise _as_input_error(Path(path), error) from error
+    except OSError as error:
+        raise write_error(Path(path), error) from error
+    except RuntimeError as error:  # symbolic links in a circle, before Python 3.13
+        raise InputError(f"cannot write {path}: {error}") from error
     try:
         yield temp
         _flush_to_disk(temp)
@@ -64,7 +66,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         if os.name == "posix":
             _flush_to_disk(target.parent)
     except OSError as error:
-        raise _as_input_error(Path(path), error) from error
+        if error.filename not in (None, str(temp), str(target.parent)):
+            raise  # about another file that the block uses
+        raise write_error(Path(path), error) from error
     finally:
         with contextlib.suppress(OSError):
             temp.unlink(missing_ok=True)
@@ -75,12 +79,6 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a binary file for writing with the promises of `atomic_path`."""
     with atomic_path(path) as temp, temp.open("r+b") as file:
         yield file
-
-
-def _as_input_error(path: Path, error: Exception) -> InputError:
-    if isinstance(error, OSError):
-        return write_error(path, error)
-    return InputError(f"cannot write {path}: {error}")  # RuntimeError: symbolic links in a circle
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -76,7 +76,7 @@ def write_compressed_ply(path: str | os.PathLike[str], splats: Splats, meta: Sce
         file.write("\n".join([*header, "end_header", ""]).encode("ascii"))
         file.write(np.concatenate([position_range, scale_range, color_range], axis=1).astype("<f4").tobytes())
         file.write(words.astype("<u4").tobytes())
-        file.write(np.floor(rest * 32 + 128).clip(0, 255).astype(np.uint8).tobytes())
+        file.write(np.floor(rest.astype(np.float64) * 32 + 128).clip(0, 255).astype(np.uint8).tobytes())
 
 
 def is_compressed(header: PlyHeader) -> bool:

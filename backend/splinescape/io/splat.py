@@ -36,9 +36,9 @@ def write_splat(path: str | os.PathLike[str], splats: Splats) -> None:
     records["mean"] = to_numpy(splats.means)
     with np.errstate(over="ignore"):
         records["scale"] = np.minimum(np.exp(to_numpy(splats.log_scales)), np.finfo(np.float32).max)
-    records["rgba"][:, :3] = to_bytes(to_numpy(splats.base_colors) * 255)
-    records["rgba"][:, 3] = to_bytes(to_numpy(splats.opacities) * 255)
-    records["quat"] = to_bytes(unit_quats(to_numpy(splats.quats)) * 128 + 128)
+    records["rgba"][:, :3] = to_bytes(to_numpy(splats.base_colors), 255, 0)
+    records["rgba"][:, 3] = to_bytes(to_numpy(splats.opacities), 255, 0)
+    records["quat"] = to_bytes(unit_quats(to_numpy(splats.quats)), 128, 128)
     with atomic_file(path) as file:
         file.write(records.tobytes())
 

@@ -48,7 +48,6 @@ _ZSTD_TABLE_ROW = struct.Struct("<QQ")  # compressed and plain size of a stream
 _HAS_EXTENSIONS = 2
 _SH_PER_DEGREE = (0, 3, 8, 15)
 _COLOR_SCALE = 0.15
-_LOG_SCALE_RANGE = (-10.0, 5.9375)
 _MAX_FRACTION_BITS = 16
 _BOMB_BYTES = 1 << 26
 _BOMB_RATIO = 100
@@ -98,14 +97,13 @@ def write_spz(path: str | os.PathLike[str], splats: Splats) -> None:
     header = _GZIP_HEADER.pack(_MAGIC, 3, len(splats), _SH_PER_DEGREE.index(coefficients - 1), bits, 0, 0)
     fixed = np.rint(means.astype(np.float64) * 2**bits).astype("<i4")
     sh = to_numpy(splats.sh)
-    rest = np.rint(sh[:, 1:] * _FLIP_SH[: coefficients - 1, None] * 128 + 128).clip(0, 255)
     streams = [
         fixed[:, :, None].view("u1")[:, :, :3],
-        to_bytes(to_numpy(splats.opacities) * 255),
-        to_bytes((sh[:, 0] * _COLOR_SCALE + 0.5) * 255),
-        to_bytes((to_numpy(splats.log_scales).clip(*_LOG_SCALE_RANGE) + 10) * 16),
+        to_bytes(to_numpy(splats.opacities), 255, 0),
+        to_bytes(sh[:, 0], 255 * _COLOR_SCALE, 127.5),
+        to_bytes(to_numpy(splats.log_scales), 16, 160),
         _encode_quats(unit_quats(to_numpy(splats.quats)) * _FLIP_QUAT),
-        rest.astype(np.uint8),
+        to_bytes(sh[:, 1:] * _FLIP_SH[: coefficients - 1, None], 128, 128),
     ]
     with atomic_file(path) as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as stream:
         stream.write(header)
