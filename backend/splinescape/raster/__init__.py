@@ -1,8 +1,8 @@
 """Rasterisers: splats and a camera in, RGB + depth + alpha out.
 
-All engines share one definition, gsplat's "classic" mode, so that a scene moves between them: near plane 0.01,
-far plane 1e10, eps2d 0.3 added to the 2D covariance, alpha = min(0.999, opacity * exp(-sigma)) dropped below
-1/255, a pixel closes when its transmittance falls to 1e-4, pixel centres at +0.5, black background.
+All engines share one definition, gsplat's "classic" mode, so that a scene moves between them: near plane
+0.01, far plane 1e10, eps2d 0.3 added to the 2D covariance, alpha = min(0.999, opacity * exp(-sigma)) dropped
+below 1/255, a pixel closes when its transmittance falls to 1e-4, pixel centres at +0.5, black background.
 """
 
 from __future__ import annotations

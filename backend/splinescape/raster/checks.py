@@ -15,11 +15,11 @@ def check_splats(
         ValueError: a shape does not fit.
     """
     n = means.shape[0] if means.ndim else 0
-    wanted = {"means": (means, (n, 3)), "quats": (quats, (n, 4)), "scales": (scales, (n, 3))}
-    wanted["opacities"] = (opacities, (n,))
+    splats = {"means": means, "quats": quats, "scales": scales, "opacities": opacities}
     if colors is not None:
-        wanted["colors"] = (colors, (n, 3))
-    for name, (tensor, shape) in wanted.items():
+        splats["colors"] = colors
+    for name, tensor in splats.items():
+        shape = {"quats": (n, 4), "opacities": (n,)}.get(name, (n, 3))
         if tuple(tensor.shape) != shape:
             raise ValueError(f"{name} must have shape {shape}, not {tuple(tensor.shape)}")
 
@@ -28,7 +28,8 @@ def check_cameras(cams_T_world: Tensor, Ks_33: Tensor, width: int, height: int) 
     """Check one camera, (4, 4) and (3, 3), or a batch of them, (C, 4, 4) and (C, 3, 3).
 
     Raises:
-        ValueError: a shape or the image size does not fit, a number is not finite, or a focal length is not positive.
+        ValueError: a shape or the image size does not fit, a number is not finite, or a focal length is not
+            positive.
     """
     if width < 1 or height < 1:
         raise ValueError(f"the image must have at least one pixel, not {width} x {height}")

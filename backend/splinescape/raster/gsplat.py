@@ -14,7 +14,7 @@ from splinescape.raster.checks import check_cameras, check_splats
 
 
 def missing() -> str | None:
-    """Say in one line why gsplat cannot run here, or None when it can; imports neither gsplat nor CUDA kernels."""
+    """Say in one line why gsplat cannot run here, or None when it can; does not import gsplat."""
     if importlib.util.find_spec("gsplat") is None:
         return "the package gsplat is not installed (pip install 'splinescape[cuda]')"
     if not torch.cuda.is_available():

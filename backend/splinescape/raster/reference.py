@@ -1,8 +1,9 @@
-"""The definition of a rendering, as short torch code: slow, differentiable, and what the other engines are tested with.
+"""The definition of a rendering, in short torch code: slow, differentiable, what other engines are tested
+with.
 
 It follows gsplat 1.5's "classic" rasterisation. gsplat bounds a splat by sqrt(2 ln(255 opacity)) standard
-deviations, which is exactly where its alpha falls to 1/255, so a splat here contributes wherever alpha >= 1/255.
-Splats are ordered by camera z, equal z by index.
+deviations, which is exactly where its alpha falls to 1/255, so a splat here contributes wherever alpha >=
+1/255. Splats are ordered by camera z, equal z by index.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def project(
 def _blend_tile(
     pixels: Tensor, centres: Tensor, covs: Tensor, opacities: Tensor, features: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Blend depth-sorted splats over (P, 2) pixel centres: (P, F) weighted sums of features and (P,) alpha."""
+    """Blend depth-sorted splats over (P, 2) pixel centres: (P, F) sums of weighted features, (P,) alpha."""
     cov_xx, cov_xy, cov_yy = covs.unbind(-1)
     dx, dy = (centres[None] - pixels[:, None]).unbind(-1)
     det = cov_xx * cov_yy - cov_xy**2
@@ -143,7 +144,7 @@ class TorchRasterizer:
 def _blend_image(
     centres: Tensor, covs: Tensor, opacities: Tensor, features: Tensor, width: int, height: int
 ) -> tuple[Tensor, Tensor]:
-    """Blend tile by tile; the backward pass recomputes a tile instead of keeping it, so memory stays small."""
+    """Blend tile by tile; the backward pass recomputes a tile instead of keeping it, to save memory."""
     with torch.no_grad():
         reach = torch.sqrt(2 * torch.log(opacities / MIN_ALPHA).clamp(min=0))[:, None] + 1e-3
         half = reach * covs[:, [0, 2]].sqrt()

@@ -1,8 +1,9 @@
 """Gradient of blending, by replaying a tile front to back.
 
-With weights w_i = alpha_i T_i and q_i = dL/dw_i, the loss changes with alpha_i by T_i q_i - (Q - P_i) / (1 - alpha_i),
-where Q sums w q over all splats of the pixel and P_i over those up to i: one number per pixel instead of a list.
-A lane is a column and dx is constant down a column, so moments in x are formed once per splat.
+With weights w_i = alpha_i T_i and q_i = dL/dw_i, the loss changes with alpha_i by T_i q_i - (Q - P_i) /
+(1 - alpha_i), where Q sums w q over all splats of the pixel and P_i over those up to i: one number per
+pixel instead of a list. A lane is a column and dx is constant down a column, so moments in x are formed
+once per splat.
 """
 
 from __future__ import annotations

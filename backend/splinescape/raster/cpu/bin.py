@@ -1,7 +1,7 @@
 """Which splats touch which tile, front to back.
 
-One radix sort of all visible splats by depth, then a counting sort of their tile intersections that keeps that order:
-no tile is ever sorted by itself, and the result does not depend on how the work was cut.
+One radix sort of all visible splats by depth, then a counting sort of their tile intersections that keeps
+that order: no tile is ever sorted by itself, and the result does not depend on how the work was cut.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _histogram(start: Any, stop: Any, bounds: Any, keys: Any, shift: Any, counts
 
 @njit
 def _to_starts(counts: Any, starts: Any) -> None:
-    """Turn counts (chunks, bins) into the first place of each chunk in each bin; write where bins start, then the end."""
+    """Turn counts (chunks, bins) into each chunk's first place in each bin; say where bins start and end."""
     total = 0
     for b in range(counts.shape[1]):
         starts[b] = total
@@ -119,7 +119,7 @@ def _fill(
 
 
 def list_tiles(rects: NDArray[np.int16], depths: NDArray[np.float32], columns: int, rows: int) -> Tiles:
-    """List the splats of every tile of an image of (columns, rows) tiles, front to back, equal depths by index.
+    """List the splats of every tile of an image of (columns, rows) tiles, front to back, ties by index.
 
     Args:
         rects: (N * 4,) tile rectangles and depths: (N,) camera z, as `project` writes them.

@@ -1,8 +1,9 @@
 """Front-to-back blending of tiles.
 
-A tile is eight pixels wide and a vector covers one or two of its rows. A tile's pixels live in one flat buffer that
-stays in the first-level cache, and a splat touches only its own rows. A pixel that has closed keeps its transmittance
-with a minus sign, which makes every later test of "stays above 1e-4" fail without another mask.
+A tile is eight pixels wide and a vector covers one or two of its rows. A tile's pixels live in one flat
+buffer that stays in the first-level cache, and a splat touches only its own rows. A pixel that has closed
+keeps its transmittance with a minus sign, which makes every later test of "stays above 1e-4" fail without
+another mask.
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ def shape_in_tile(records: Any, i: Any, px: Any, py: Any, top: Any, h: Any) -> A
         top, h: first row and rows of the tile.
 
     Returns:
-        First and last + 1 vector of rows; dx and, in its first vector, dy; then fx, slope, iy and log2(opacity) of
-        `log2_alpha`.
+        First and last + 1 vector of rows; dx and, in its first vector, dy; then fx, slope, iy and
+        log2(opacity) of `log2_alpha`.
     """
     v0 = max(np.int64(records[i + 10]) - top, 0) // ROWS
     v1 = (min(np.int64(records[i + 11]) - top, h) + ROWS - 1) // ROWS

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +29,8 @@ _CHUNKS = 64  # tiles differ a lot in cost
 
 Array = NDArray[np.float32]
 
+_log = logging.getLogger("splinescape")
+
 
 @dataclass(frozen=True, eq=False)
 class _View:
@@ -33,8 +38,8 @@ class _View:
 
     Attributes:
         matrix: (4, 4) view matrix.
-        pinhole: (8,) fx, fy, cx, cy and the lowest and highest x / z and y / z where the Jacobian is taken: the
-            view and 15 % of its size beyond each side.
+        pinhole: (8,) fx, fy, cx, cy and the lowest and highest x / z and y / z where the Jacobian is taken:
+            the view and 15 % of its size beyond each side.
         width, height: pixels. columns, rows: tiles.
     """
 
@@ -86,7 +91,15 @@ def _blocks(count: int) -> int:
     return -(-count // LANES)
 
 
+@cache
+def _announce_compilation() -> None:
+    """Say, once, why the first picture takes seconds; silent when an earlier run left its compiled code."""
+    if not any(Path(blend.blend.stats.cache_path).glob("backward.*.nbi")):
+        _log.info("compiling the CPU rasteriser, once per version, 10 to 20 seconds ...")
+
+
 def _project(params: list[Array], view: _View) -> _Projection:
+    _announce_compilation()
     count = len(params[3])
     records = np.empty(count * RECORD, np.float32)
     rects, depths = np.empty(count * 4, np.int16), np.empty(count, np.float32)
@@ -126,7 +139,7 @@ class _Rasterize(torch.autograd.Function):
     def backward(ctx: Any, *v_image: Tensor) -> tuple[Tensor | None, ...]:
         splats, image = ctx.saved_tensors[:5], ctx.saved_tensors[5:]
         params = [_flat(t) for t in splats]
-        # Dropped as soon as it is used, to make room for the gradients; a second backward pass projects again.
+        # Dropped once used, to make room for the gradients; a second backward pass projects again.
         projection = ctx.projection or _project(params, ctx.view)
         ctx.projection = None
         first_slot = slot_starts(projection.rects)
@@ -208,7 +221,18 @@ class CpuRasterizer:
             projection = _project([*shapes, shapes[0]], view)  # any colours will do
             tiles = projection.tiles
             run_chunks(
-                blend.cover, len(tiles.starts) - 1, projection.records, tiles.splats, tiles.starts, view.columns,
-                alpha, chunks=_CHUNKS,
+                blend.cover, len(tiles.starts) - 1, projection.records, tiles.splats, tiles.starts,
+                view.columns, alpha, chunks=_CHUNKS,
             )  # fmt: skip
         return torch.from_numpy(out)
+
+
+def warm_up() -> None:
+    """Compile everything now, or load what an earlier run compiled; later calls do not wait."""
+    splats = [torch.zeros(1, n) for n in (3, 4, 3)]
+    means, quats, scales = (t.requires_grad_() for t in splats)
+    camera = torch.eye(4), torch.eye(3)
+    rasterizer = CpuRasterizer()
+    rendering = rasterizer.rasterize(means, quats, scales, torch.ones(1), means, *camera, 8, 8)
+    rendering.rgb.sum().backward()
+    rasterizer.coverage(means, quats, scales, torch.ones(1), *(t[None] for t in camera), 8, 8)

@@ -32,19 +32,20 @@ from splinescape.raster.cpu.vec import (
 )
 
 RECORD = 12
-"""Columns: centre x, y; k; sqrt(log2(e) / 2 / S_x|y); sqrt(log2(e) / 2 / S_yy); log2(opacity); r, g, b; camera z;
-first and last + 1 pixel row that the splat reaches, clipped to the image and equal where it is not seen."""
+"""Columns: centre x, y; k; sqrt(log2(e) / 2 / S_x|y); sqrt(log2(e) / 2 / S_yy); log2(opacity); r, g, b;
+camera z; first and last + 1 pixel row that the splat reaches, clipped to the image."""
 
 SLOT = 10
-"""Columns of a gradient slot, sums over pixels: g, g dx, g dy, g dx^2, g dx dy, g dy^2 with g = alpha dL/dalpha and
-d = pixel - centre, then dL/dr, dL/dg, dL/db and dL/dz."""
+"""Columns of a gradient slot, sums over pixels: g, g dx, g dy, g dx^2, g dx dy, g dy^2 with
+g = alpha dL/dalpha and d = pixel - centre, then dL/dr, dL/dg, dL/db and dL/dz."""
 
 SUMS = SLOT + 1
 
 
 @njit
-def _rotation(w: Any, x: Any, y: Any, z: Any) -> Any:
+def _rotation(q: Any) -> Any:
     """Rotation of a quaternion of any norm, row by row, and 1 / norm."""
+    w, x, y, z = q
     one, two = splat(np.float32(1)), splat(np.float32(2))
     inv = one / sqrt(maximum(w * w + x * x + y * y + z * z, splat(np.float32(1e-24))))
     w, x, y, z = w * inv, x * inv, y * inv, z * inv
@@ -62,13 +63,22 @@ def _dot(a0: Any, b0: Any, a1: Any, b1: Any, a2: Any, b2: Any) -> Any:
 
 
 @njit
+def _load3(array: Any, i: Any) -> Any:
+    return load_strided(array, 3 * i, 3), load_strided(array, 3 * i + 1, 3), load_strided(array, 3 * i + 2, 3)
+
+
+@njit
+def _load4(array: Any, i: Any) -> Any:
+    return (
+        load_strided(array, 4 * i, 4), load_strided(array, 4 * i + 1, 4),
+        load_strided(array, 4 * i + 2, 4), load_strided(array, 4 * i + 3, 4),
+    )  # fmt: skip
+
+
+@njit
 def _camera_space(means: Any, i: Any, V: Any) -> Any:
-    """Camera x, y, z of splats i, i + 1, ...; summed in the order of the torch reference, so depths tie alike."""
-    px, py, pz = (
-        load_strided(means, 3 * i, 3),
-        load_strided(means, 3 * i + 1, 3),
-        load_strided(means, 3 * i + 2, 3),
-    )
+    """Camera x, y, z of splats i, i + 1, ..., summed as the torch reference does, so depths tie alike."""
+    px, py, pz = _load3(means, i)
     x = _dot(splat(V[0, 0]), px, splat(V[0, 1]), py, splat(V[0, 2]), pz) + splat(V[0, 3])
     y = _dot(splat(V[1, 0]), px, splat(V[1, 1]), py, splat(V[1, 2]), pz) + splat(V[1, 3])
     z = _dot(splat(V[2, 0]), px, splat(V[2, 1]), py, splat(V[2, 2]), pz) + splat(V[2, 3])
@@ -94,15 +104,15 @@ def _axes(V: Any, gx: Any, gy: Any, jx: Any, jy: Any) -> Any:
 
 
 @njit
-def _factor(a: Any, r: Any, s0: Any, s1: Any, s2: Any) -> Any:
+def _factor(a: Any, r: Any, s: Any) -> Any:
     """F = A R diag(s), whose F F' is the 2D covariance before the blur."""
     return (
-        _dot(a[0], r[0], a[1], r[3], a[2], r[6]) * s0,
-        _dot(a[0], r[1], a[1], r[4], a[2], r[7]) * s1,
-        _dot(a[0], r[2], a[1], r[5], a[2], r[8]) * s2,
-        _dot(a[3], r[0], a[4], r[3], a[5], r[6]) * s0,
-        _dot(a[3], r[1], a[4], r[4], a[5], r[7]) * s1,
-        _dot(a[3], r[2], a[4], r[5], a[5], r[8]) * s2,
+        _dot(a[0], r[0], a[1], r[3], a[2], r[6]) * s[0],
+        _dot(a[0], r[1], a[1], r[4], a[2], r[7]) * s[1],
+        _dot(a[0], r[2], a[1], r[5], a[2], r[8]) * s[2],
+        _dot(a[3], r[0], a[4], r[3], a[5], r[6]) * s[0],
+        _dot(a[3], r[1], a[4], r[4], a[5], r[7]) * s[1],
+        _dot(a[3], r[2], a[4], r[5], a[5], r[8]) * s[2],
     )
 
 
@@ -121,14 +131,15 @@ def _covariance(f: Any) -> Any:
 
 @njit
 def _first_of_block(block: Any, count: Any) -> Any:
-    """First splat of a block; the last block is moved back to end with the last splat, and repeats some work."""
+    """First splat of a block; the last block is moved back to end with the last splat."""
     return min(block * LANES, count - LANES)
 
 
 @njit
 def project(
     start: Any, stop: Any, means: Any, quats: Any, scales: Any, opacities: Any, colors: Any,
-    V: Any, camera: Any, width: Any, height: Any, tile_w: Any, tile_h: Any, records: Any, rects: Any, depths: Any,
+    V: Any, camera: Any, width: Any, height: Any, tile_w: Any, tile_h: Any,
+    records: Any, rects: Any, depths: Any,
 ) -> None:  # fmt: skip
     """Project blocks [start, stop) of LANES splats.
 
@@ -138,7 +149,7 @@ def project(
         camera: (8,) fx, fy, cx, cy, then the lowest and highest x / z and y / z where the Jacobian is taken.
         width, height, tile_w, tile_h: image and tile size in pixels, float32.
         records: (N * RECORD,) output.
-        rects: (N * 4,) int16 output: first and last + 1 tile column, first and last + 1 tile row; zeros if not seen.
+        rects: (N * 4,) int16 output: first and last + 1 tile column, then row; zeros for a splat not seen.
         depths: (N,) output, camera z.
     """
     count = len(opacities)
@@ -150,21 +161,12 @@ def project(
         i = _first_of_block(block, count)
         x, y, z = _camera_space(means, i, V)
         opacity = load(opacities, i)
-        r = _rotation(
-            load_strided(quats, 4 * i, 4), load_strided(quats, 4 * i + 1, 4),
-            load_strided(quats, 4 * i + 2, 4), load_strided(quats, 4 * i + 3, 4),
-        )  # fmt: skip
+        r = _rotation(_load4(quats, i))
         rz = one / z
         u, v = x * rz, y * rz
         gx, gy = -_clamped(u, camera[4], camera[5]), -_clamped(v, camera[6], camera[7])
         a = _axes(V, gx, gy, splat(camera[0]) * rz, splat(camera[1]) * rz)
-        f = _factor(
-            a,
-            r,
-            load_strided(scales, 3 * i, 3),
-            load_strided(scales, 3 * i + 1, 3),
-            load_strided(scales, 3 * i + 2, 3),
-        )
+        f = _factor(a, r, _load3(scales, i))
         xx, xy, yy, det = _covariance(f)
         seen = (z >= splat(np.float32(0.01))) & (splat(np.float32(1e10)) >= z)
         seen = seen & (opacity >= splat(np.float32(1.0 / 255.0))) & (splat(np.float32(3e38)) > det)
@@ -210,10 +212,74 @@ def _sum_slots(first_slot: Any, slots: Any, i: Any, sums: Any) -> None:
 
 
 @njit
-def _quaternion_gradient(w: Any, x: Any, y: Any, z: Any, inv: Any, g: Any) -> Any:
-    """Gradient of a quaternion of any norm from the gradient g of its rotation, row by row."""
+def _moment_gradients(sums: Any, f: Any) -> Any:
+    """Gradients of the centre and of F from a splat's moments: P sum(g d) and P sum(g d d') P F, P = S^-1."""
+    s1, s2 = load_strided(sums, 1, SUMS), load_strided(sums, 2, SUMS)
+    s3, s4, s5 = load_strided(sums, 3, SUMS), load_strided(sums, 4, SUMS), load_strided(sums, 5, SUMS)
+    _xx, xy, yy, det = _covariance(f)
+    k = xy / yy
+    pxx = yy / det
+    pxy = -k * pxx
+    pyy = splat(np.float32(1)) / yy - k * pxy
+    q00, q01 = pxx * s3 + pxy * s4, pxx * s4 + pxy * s5
+    q10, q11 = pxy * s3 + pyy * s4, pxy * s4 + pyy * s5
+    g00, g01, g11 = q00 * pxx + q01 * pxy, q00 * pxy + q01 * pyy, q10 * pxy + q11 * pyy
+    return pxx * s1 + pxy * s2, pxy * s1 + pyy * s2, (
+        g00 * f[0] + g01 * f[3], g00 * f[1] + g01 * f[4], g00 * f[2] + g01 * f[5],
+        g01 * f[0] + g11 * f[3], g01 * f[1] + g11 * f[4], g01 * f[2] + g11 * f[5],
+    )  # fmt: skip
+
+
+@njit
+def _axes_gradient(h: Any, r: Any, s: Any) -> Any:
+    """dL/dA = dL/dF (R diag(s))', h being dL/dF."""
+    n0, n1, n2, n3, n4, n5 = h[0] * s[0], h[1] * s[1], h[2] * s[2], h[3] * s[0], h[4] * s[1], h[5] * s[2]
+    return (
+        _dot(n0, r[0], n1, r[1], n2, r[2]),
+        _dot(n0, r[3], n1, r[4], n2, r[5]),
+        _dot(n0, r[6], n1, r[7], n2, r[8]),
+        _dot(n3, r[0], n4, r[1], n5, r[2]),
+        _dot(n3, r[3], n4, r[4], n5, r[5]),
+        _dot(n3, r[6], n4, r[7], n5, r[8]),
+    )
+
+
+@njit
+def _stretch_gradient(a: Any, h: Any) -> Any:
+    """dL/d(R diag(s)) = A' dL/dF, row by row."""
+    return (
+        a[0] * h[0] + a[3] * h[3], a[0] * h[1] + a[3] * h[4], a[0] * h[2] + a[3] * h[5],
+        a[1] * h[0] + a[4] * h[3], a[1] * h[1] + a[4] * h[4], a[1] * h[2] + a[4] * h[5],
+        a[2] * h[0] + a[5] * h[3], a[2] * h[1] + a[5] * h[4], a[2] * h[2] + a[5] * h[5],
+    )  # fmt: skip
+
+
+@njit
+def _camera_space_gradient(x: Any, y: Any, z: Any, v_mx: Any, v_my: Any, va: Any, V: Any, camera: Any) -> Any:
+    """Gradient of the camera x, y, z through the pixel centre and, by dL/dA, through the Jacobian."""
+    zero = splat(np.float32(0))
+    fx, fy = splat(camera[0]), splat(camera[1])
+    rz = splat(np.float32(1)) / z
+    u, v = x * rz, y * rz
+    gx, gy = -_clamped(u, camera[4], camera[5]), -_clamped(v, camera[6], camera[7])
+    vj00 = _dot(va[0], splat(V[0, 0]), va[1], splat(V[0, 1]), va[2], splat(V[0, 2]))
+    vj02 = _dot(va[0], splat(V[2, 0]), va[1], splat(V[2, 1]), va[2], splat(V[2, 2]))
+    vj11 = _dot(va[3], splat(V[1, 0]), va[4], splat(V[1, 1]), va[5], splat(V[1, 2]))
+    vj12 = _dot(va[3], splat(V[2, 0]), va[4], splat(V[2, 1]), va[5], splat(V[2, 2]))
+    # The Jacobian follows x / z and y / z only where they are not clamped.
+    inside_x = (u >= splat(camera[4])) & (splat(camera[5]) >= u)
+    inside_y = (v >= splat(camera[6])) & (splat(camera[7]) >= v)
+    v_u = fx * v_mx - select(inside_x, fx * rz * vj02, zero)
+    v_v = fy * v_my - select(inside_y, fy * rz * vj12, zero)
+    v_rz = fx * (vj00 + gx * vj02) + fy * (vj11 + gy * vj12) + v_u * x + v_v * y
+    return v_u * rz, v_v * rz, -v_rz * rz * rz
+
+
+@njit
+def _quaternion_gradient(q: Any, inv: Any, g: Any) -> Any:
+    """Gradient of a quaternion of norm 1 / inv from the gradient g of its rotation, row by row."""
     two = splat(np.float32(2))
-    w, x, y, z = w * inv, x * inv, y * inv, z * inv
+    w, x, y, z = q[0] * inv, q[1] * inv, q[2] * inv, q[3] * inv
     vw = two * _dot(x, g[7] - g[5], y, g[2] - g[6], z, g[3] - g[1])
     vx = two * (_dot(y, g[3] + g[1], z, g[6] + g[2], w, g[7] - g[5]) - two * x * (g[4] + g[8]))
     vy = two * (_dot(x, g[3] + g[1], z, g[7] + g[5], w, g[2] - g[6]) - two * y * (g[0] + g[8]))
@@ -235,86 +301,31 @@ def project_backward(
         v_*: outputs, flat, as the parameters.
     """
     count = len(opacities)
-    zero, one = splat(np.float32(0)), splat(np.float32(1))
-    slot_sums = np.empty(LANES * SUMS, np.float32)
-    fx, fy = splat(camera[0]), splat(camera[1])
+    zero = splat(np.float32(0))
+    sums = np.empty(LANES * SUMS, np.float32)
     for block in range(start, stop):
         i = _first_of_block(block, count)
-        _sum_slots(first_slot, slots, i, slot_sums)
-        for c in range(3):
-            store_strided(v_colors, 3 * i + c, 3, load_strided(slot_sums, 6 + c, SUMS))
-        s0, s1, s2 = (
-            load_strided(slot_sums, 0, SUMS),
-            load_strided(slot_sums, 1, SUMS),
-            load_strided(slot_sums, 2, SUMS),
-        )
-        s3, s4, s5 = (
-            load_strided(slot_sums, 3, SUMS),
-            load_strided(slot_sums, 4, SUMS),
-            load_strided(slot_sums, 5, SUMS),
-        )
+        _sum_slots(first_slot, slots, i, sums)
         x, y, z = _camera_space(means, i, V)
-        qw, qx = load_strided(quats, 4 * i, 4), load_strided(quats, 4 * i + 1, 4)
-        qy, qz = load_strided(quats, 4 * i + 2, 4), load_strided(quats, 4 * i + 3, 4)
-        r = _rotation(qw, qx, qy, qz)
-        rz = one / z
-        u, v = x * rz, y * rz
-        uc, vc = _clamped(u, camera[4], camera[5]), _clamped(v, camera[6], camera[7])
-        gx, gy = -uc, -vc
-        jx, jy = fx * rz, fy * rz
-        a = _axes(V, gx, gy, jx, jy)
-        scale = (
-            load_strided(scales, 3 * i, 3),
-            load_strided(scales, 3 * i + 1, 3),
-            load_strided(scales, 3 * i + 2, 3),
-        )
-        f = _factor(a, r, scale[0], scale[1], scale[2])
-        xx, xy, yy, det = _covariance(f)
-        # P is the inverse covariance; dL/dcentre = P sum(g d), dL/dF = P sum(g d d') P F.
-        k = xy / yy
-        pxx = yy / det
-        pxy = -k * pxx
-        pyy = one / yy - k * pxy
-        v_mx, v_my = pxx * s1 + pxy * s2, pxy * s1 + pyy * s2
-        q00, q01 = pxx * s3 + pxy * s4, pxx * s4 + pxy * s5
-        q10, q11 = pxy * s3 + pyy * s4, pxy * s4 + pyy * s5
-        g00, g01, g11 = q00 * pxx + q01 * pxy, q00 * pxy + q01 * pyy, q10 * pxy + q11 * pyy
-        h0, h1, h2 = g00 * f[0] + g01 * f[3], g00 * f[1] + g01 * f[4], g00 * f[2] + g01 * f[5]
-        h3, h4, h5 = g01 * f[0] + g11 * f[3], g01 * f[1] + g11 * f[4], g01 * f[2] + g11 * f[5]
-        # F = A M with M = R diag(s): dL/dM = A' dL/dF and dL/dA = dL/dF M'.
-        m = (
-            a[0] * h0 + a[3] * h3, a[0] * h1 + a[3] * h4, a[0] * h2 + a[3] * h5,
-            a[1] * h0 + a[4] * h3, a[1] * h1 + a[4] * h4, a[1] * h2 + a[4] * h5,
-            a[2] * h0 + a[5] * h3, a[2] * h1 + a[5] * h4, a[2] * h2 + a[5] * h5,
+        rz = splat(np.float32(1)) / z
+        q, s = _load4(quats, i), _load3(scales, i)
+        r = _rotation(q)
+        gx, gy = -_clamped(x * rz, camera[4], camera[5]), -_clamped(y * rz, camera[6], camera[7])
+        a = _axes(V, gx, gy, splat(camera[0]) * rz, splat(camera[1]) * rz)
+        v_mx, v_my, h = _moment_gradients(sums, _factor(a, r, s))
+        vx, vy, vz = _camera_space_gradient(x, y, z, v_mx, v_my, _axes_gradient(h, r, s), V, camera)
+        vz = vz + load_strided(sums, 9, SUMS)
+        m = _stretch_gradient(a, h)
+        v_rotation = (
+            m[0] * s[0], m[1] * s[1], m[2] * s[2],
+            m[3] * s[0], m[4] * s[1], m[5] * s[2],
+            m[6] * s[0], m[7] * s[1], m[8] * s[2],
         )  # fmt: skip
-        n0, n1, n2 = h0 * scale[0], h1 * scale[1], h2 * scale[2]
-        n3, n4, n5 = h3 * scale[0], h4 * scale[1], h5 * scale[2]
-        va0, va1, va2 = (
-            _dot(n0, r[0], n1, r[1], n2, r[2]), _dot(n0, r[3], n1, r[4], n2, r[5]), _dot(n0, r[6], n1, r[7], n2, r[8])
-        )  # fmt: skip
-        va3, va4, va5 = (
-            _dot(n3, r[0], n4, r[1], n5, r[2]), _dot(n3, r[3], n4, r[4], n5, r[5]), _dot(n3, r[6], n4, r[7], n5, r[8])
-        )  # fmt: skip
-        vj00 = _dot(va0, splat(V[0, 0]), va1, splat(V[0, 1]), va2, splat(V[0, 2]))
-        vj02 = _dot(va0, splat(V[2, 0]), va1, splat(V[2, 1]), va2, splat(V[2, 2]))
-        vj11 = _dot(va3, splat(V[1, 0]), va4, splat(V[1, 1]), va5, splat(V[1, 2]))
-        vj12 = _dot(va3, splat(V[2, 0]), va4, splat(V[2, 1]), va5, splat(V[2, 2]))
-        # The Jacobian follows x / z and y / z only where they are not clamped.
-        inside_x = (u >= splat(camera[4])) & (splat(camera[5]) >= u)
-        inside_y = (v >= splat(camera[6])) & (splat(camera[7]) >= v)
-        v_u = fx * v_mx - select(inside_x, jx * vj02, zero)
-        v_v = fy * v_my - select(inside_y, jy * vj12, zero)
-        v_rz = fx * (vj00 + gx * vj02) + fy * (vj11 + gy * vj12) + v_u * x + v_v * y
-        vx, vy = v_u * rz, v_v * rz
-        vz = load_strided(slot_sums, 9, SUMS) - v_rz * rz * rz
-        vq = _quaternion_gradient(
-            qw, qx, qy, qz, r[9],
-            (m[0] * scale[0], m[1] * scale[1], m[2] * scale[2], m[3] * scale[0], m[4] * scale[1], m[5] * scale[2],
-             m[6] * scale[0], m[7] * scale[1], m[8] * scale[2]),
-        )  # fmt: skip
+        vq = _quaternion_gradient(q, r[9], v_rotation)
         # What was not seen may hold anything here, not numbers included.
-        seen = load_strided(slot_sums, SLOT, SUMS) > zero
+        seen = load_strided(sums, SLOT, SUMS) > zero
         for c in range(3):
+            store_strided(v_colors, 3 * i + c, 3, load_strided(sums, 6 + c, SUMS))
             moved = _dot(splat(V[0, c]), vx, splat(V[1, c]), vy, splat(V[2, c]), vz)
             store_strided(v_means, 3 * i + c, 3, select(seen, moved, zero))
         store_strided(v_scales, 3 * i, 3, select(seen, _dot(r[0], m[0], r[3], m[3], r[6], m[6]), zero))
@@ -324,4 +335,4 @@ def project_backward(
         store_strided(v_quats, 4 * i + 1, 4, select(seen, vq[1], zero))
         store_strided(v_quats, 4 * i + 2, 4, select(seen, vq[2], zero))
         store_strided(v_quats, 4 * i + 3, 4, select(seen, vq[3], zero))
-        store(v_opacities, i, select(seen, s0 / load(opacities, i), zero))
+        store(v_opacities, i, select(seen, load_strided(sums, 0, SUMS) / load(opacities, i), zero))

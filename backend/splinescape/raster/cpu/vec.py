@@ -1,12 +1,15 @@
 """Fixed-width float32 vectors inside numba kernels.
 
-Numba leaves vectorisation to LLVM's loop analysis, which loses one kernel or another on every CPU. These types lower
-straight to LLVM vectors instead: an operation on `Vec` is one instruction wherever the hardware has the width, and is
-split into narrower ones where it has not. Every operator rounds once, as in C; `fma` is explicit, so results do not
-depend on what an optimiser chose to fuse.
+Numba leaves vectorisation to LLVM's loop analysis, which loses one kernel or another on every CPU. These
+types lower straight to LLVM vectors instead: an operation on them is one instruction wherever the
+hardware has the width, and is split into narrower ones where it has not. Every operator rounds once, as
+in C; `fma` is explicit, so results do not depend on what an optimiser chose to fuse.
 
 Numba's cache does not notice edits here: after changing this file, touch the files that use it.
 """
+
+# Numba reads an intrinsic's arguments off its signature.
+# ruff: noqa: ARG001
 
 from __future__ import annotations
 
@@ -19,10 +22,17 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.typing import signature
 from numba.core.typing.templates import AbstractTemplate, infer_global
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import intrinsic as untyped_intrinsic
+from numba.extending import lower_builtin, models, register_model
 
 LANES = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8
 """Two 256-bit halves cost AVX2 its registers: 16 lanes are 40 % slower there than 8."""
+
+
+def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Numba's decorator, with the type that kernels see: the typing context is not theirs to pass."""
+    return untyped_intrinsic(function)
+
 
 _F32, _I32 = ir.FloatType(), ir.IntType(32)
 _FV, _IV, _BV = (ir.VectorType(t, LANES) for t in (_F32, _I32, ir.IntType(1)))
@@ -53,7 +63,7 @@ class _MaskModel(models.PrimitiveModel):
         super().__init__(dmm, fe_type, _BV)
 
 
-# --- arithmetic ----------------------------------------------------------------------------------------------------
+# --- arithmetic -----------------------------------------------------------------------------------
 
 
 def _constant(value: float) -> ir.Constant:
@@ -242,7 +252,7 @@ def any_lane(_typingctx: Any, condition: Any) -> Any:
     return types.boolean(mask), codegen
 
 
-# --- memory --------------------------------------------------------------------------------------------------------
+# --- memory ---------------------------------------------------------------------------------------
 
 
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
@@ -322,7 +332,7 @@ def prefetch(_typingctx: Any, array: Any, index: Any) -> Any:
     return types.void(array, types.int64), codegen
 
 
-# --- sums over the lanes -------------------------------------------------------------------------------------------
+# --- sums over the lanes --------------------------------------------------------------------------
 
 
 def _shuffle_add(builder: Any, a: Any, b: Any, first: list[int], second: list[int]) -> Any:
@@ -331,7 +341,7 @@ def _shuffle_add(builder: Any, a: Any, b: Any, first: list[int], second: list[in
 
 
 def _sums_of_eight(builder: Any, values: list[Any]) -> Any:
-    """Sums over the lanes of up to eight 8-lane vectors, as one 8-lane vector: add pairwise while transposing."""
+    """Sums over the lanes of up to eight 8-lane vectors as one such vector: transpose and add by pairs."""
     even = [0, 2, 8, 10, 4, 6, 12, 14]
     odd = [i + 1 for i in even]
     for _ in range(2):
@@ -350,7 +360,7 @@ def _folded(builder: Any, value: Any) -> Any:
 
 @intrinsic
 def store_sums(_typingctx: Any, array: Any, index: Any, values: Any) -> Any:
-    """Write the sum over the lanes of each vector of a tuple to consecutive places of a flat float32 array."""
+    """Write the lane sums of each vector of a tuple to consecutive places of a flat float32 array."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         vectors = [_folded(builder, v) for v in cgutils.unpack_tuple(builder, args[2], len(sig.args[2]))]
