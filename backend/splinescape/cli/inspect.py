@@ -106,6 +106,6 @@ def _preview_camera(statistics: SceneStatistics, meta: SceneMeta) -> View:
     low, high = np.array(statistics.core_bounds)
     centre, radius = (low + high) / 2, max(float(np.linalg.norm(high - low)) / 2, 1e-3)
     width, height = PREVIEW_SIZE
-    distance = radius / np.tan(np.radians(PREVIEW_FOV_Y_DEG) / 2)
+    distance = 0.7 * radius / np.tan(np.radians(PREVIEW_FOV_Y_DEG) / 2)  # the core is rarely a full sphere
     eye = centre + distance * np.array([0.3, -0.25, -0.92])
     return View(width, height, intrinsics_from_fov_y(PREVIEW_FOV_Y_DEG, width, height), look_at(eye, centre))

@@ -72,5 +72,5 @@ def given_flags(context: click.Context) -> list[str]:
     return [
         parameter.opts[0]
         for parameter in context.command.params
-        if parameter.name and context.get_parameter_source(parameter.name) is typed
+        if isinstance(parameter, click.Option) and context.get_parameter_source(parameter.name or "") is typed
     ]
