@@ -151,13 +151,14 @@ def test_the_same_frames_give_the_same_film(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     frames = [random.random((100, 162, 3)) for _ in range(10)]
     films = set()
-    for _ in range(8):
-        # Other contents in the memory that the encoder gets: some of its code reads before it writes.
-        used = [random.bytes(int(size)) for size in random.integers(100, 100_000, 100)]
-        del used
+    for _ in range(4):
         write_film(tmp_path / "a.mp4", frames)
         films.add((tmp_path / "a.mp4").read_bytes())
     assert len(films) == 1
+    # With more threads, or with mbtree, the encoder's result depends on the machine and on what other memory
+    # held before: seen in one of a hundred runs, so that comparing films finds it too rarely.
+    film = films.pop()
+    assert b" threads=1 " in film and b" mbtree=0 " in film
 
 
 def test_film_without_frames_or_with_two_sizes_keeps_the_old_one(tmp_path: Path) -> None:

@@ -58,8 +58,8 @@ class Film:
         self._container.mux(self._stream.encode(None))
 
     def _make_stream(self, width: int, height: int) -> VideoStream:
-        # One thread, because the result of x264 depends on their number; no mbtree, because its vector code reads
-        # memory that nobody wrote, so that the same frames gave other bytes in up to half of the runs.
+        # One thread, because the result of x264 depends on their number; no mbtree, because its vector code
+        # reads memory that nobody wrote: the same frames gave other bytes in up to half of the runs.
         options = {"crf": "17", "preset": "medium", "threads": "1", "x264-params": "mbtree=0"}
         stream = self._container.add_stream("libx264", rate=self._fps, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
