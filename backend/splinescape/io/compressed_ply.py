@@ -47,36 +47,21 @@ def write_compressed_ply(path: str | os.PathLike[str], splats: Splats, meta: Sce
     Raises:
         InputError: the file cannot be written; the message says why.
     """
-    means = to_numpy(splats.means)
-    splats = splats.select(torch.from_numpy(_order(means)).to(splats.means.device))
-    n, coefficients = splats.sh.shape[:2]
-    colors = to_numpy(splats.base_colors)
-    opacities = to_numpy(splats.opacities)[:, None]
-    log_scales = to_numpy(splats.log_scales).clip(-_MAX_ABS_LOG_SCALE, _MAX_ABS_LOG_SCALE)
-    position, position_range = _quantise(to_numpy(splats.means))
-    scale, scale_range = _quantise(log_scales)
-    color, color_range = _quantise(colors)
-    largest, others = smallest_three(unit_quats(to_numpy(splats.quats)))
-    words = np.stack(
-        [
-            _pack(position, (11, 10, 11)),
-            pack_2_10_10_10(largest, _codes(others * np.sqrt(0.5) + 0.5, 10)),
-            _pack(scale, (11, 10, 11)),
-            _pack(np.concatenate([color, opacities], axis=1), (8, 8, 8, 8)),
-        ],
-        axis=1,
-    )
-    rest = to_numpy(splats.sh)[:, 1:].transpose(0, 2, 1).reshape(n, 3 * (coefficients - 1))
+    order = _order(to_numpy(splats.means))
+    splats = splats.select(torch.from_numpy(order).to(splats.means.device))
+    ranges, words = _encode(splats)
+    higher = _encode_sh(splats)
     header = ["ply", "format binary_little_endian 1.0", *(f"comment {line}" for line in meta.comments())]
-    header += [f"element chunk {len(position_range)}", *(f"property float {name}" for name in _RANGES)]
-    header += [f"element vertex {n}", *(f"property uint {name}" for name in _WORDS)]
-    if coefficients > 1:
-        header += [f"element sh {n}", *(f"property uchar f_rest_{i}" for i in range(rest.shape[1]))]
+    header += [f"element chunk {len(ranges)}", *(f"property float {name}" for name in _RANGES)]
+    header += [f"element vertex {len(words)}", *(f"property uint {name}" for name in _WORDS)]
+    if higher.size:
+        header += [f"element sh {len(words)}"]
+        header += [f"property uchar f_rest_{i}" for i in range(higher.shape[1])]
     with atomic_file(path) as file:
         file.write("\n".join([*header, "end_header", ""]).encode("ascii"))
-        file.write(np.concatenate([position_range, scale_range, color_range], axis=1).astype("<f4").tobytes())
+        file.write(ranges.astype("<f4").tobytes())
         file.write(words.astype("<u4").tobytes())
-        file.write(np.floor(rest.astype(np.float64) * 32 + 128).clip(0, 255).astype(np.uint8).tobytes())
+        file.write(higher.tobytes())
 
 
 def is_compressed(header: PlyHeader) -> bool:
@@ -117,6 +102,30 @@ def read_compressed(file: BinaryIO, header: PlyHeader, source: str) -> tuple[Spl
     return splats, SceneMeta.from_comments(header.comments, dropped=dropped)
 
 
+def _encode(splats: Splats) -> tuple[Floats, NDArray[np.uint32]]:
+    """Ranges (chunks, 18) and words (N, 4) of splats that are in order."""
+    log_scales = to_numpy(splats.log_scales).clip(-_MAX_ABS_LOG_SCALE, _MAX_ABS_LOG_SCALE)
+    position, position_range = _relative(to_numpy(splats.means))
+    scale, scale_range = _relative(log_scales)
+    color, color_range = _relative(to_numpy(splats.base_colors))
+    opacity = to_numpy(splats.opacities)[:, None]
+    largest, others = smallest_three(unit_quats(to_numpy(splats.quats)))
+    words = [
+        _pack(position, (11, 10, 11)),
+        pack_2_10_10_10(largest, _codes(others * np.sqrt(0.5) + 0.5, 10)),
+        _pack(scale, (11, 10, 11)),
+        _pack(np.concatenate([color, opacity], axis=1), (8, 8, 8, 8)),
+    ]
+    return np.concatenate([position_range, scale_range, color_range], axis=1), np.stack(words, axis=1)
+
+
+def _encode_sh(splats: Splats) -> NDArray[np.uint8]:
+    """Higher coefficients in [-4, 4] as bytes (N, 3 * coefficients), all of red first."""
+    rest = to_numpy(splats.sh)[:, 1:].transpose(0, 2, 1).astype(np.float64)
+    codes = np.floor(rest * 32 + 128).clip(0, 255).astype(np.uint8)
+    return codes.reshape(len(splats), rest.shape[1] * rest.shape[2])
+
+
 def _order(means: Floats) -> NDArray[np.int64]:
     """Order that keeps neighbours together: by octave of distance, then along a Morton curve.
 
@@ -146,7 +155,7 @@ def _spread(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return values
 
 
-def _quantise(values: Floats) -> tuple[NDArray[np.float64], Floats]:
+def _relative(values: Floats) -> tuple[NDArray[np.float64], Floats]:
     """Values (N, 3) relative to the range of their chunk, and the ranges (chunks, 6)."""
     starts = np.arange(0, len(values), _CHUNK)
     low, high = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)

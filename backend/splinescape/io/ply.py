@@ -95,24 +95,24 @@ def _splat_element(header: PlyHeader) -> PlyElement:
     return element
 
 
-def _sh_rest_names(element: PlyElement) -> list[list[str]]:
+def _sh_rest_names(element: PlyElement, source: str) -> list[list[str]]:
     """Names of the higher coefficients, [coefficient][channel], as far as whole bands up to degree 3 go."""
     stored = sum(name.startswith("f_rest_") for name in element.properties)
     per_channel = stored // 3
     whole = max(k for k in (0, 3, 8, 15) if k <= per_channel)
     complete = stored == 3 * per_channel and all(name in element.properties for name in _rest(per_channel))
     if not complete or (whole != per_channel and per_channel != 24):
-        _log.warning("%d f_rest properties are no whole band of spherical harmonics: left out", stored)
+        _log.warning("%s: %d f_rest properties are no whole band of harmonics: left out", source, stored)
         return []
     if whole != per_channel:
-        _log.warning("spherical harmonics above degree 3 left out")
+        _log.warning("%s: spherical harmonics above degree 3 left out", source)
     return [[f"f_rest_{c * per_channel + k}" for c in range(3)] for k in range(whole)]
 
 
 def _read_splats(
     file: BinaryIO, header: PlyHeader, element: PlyElement, source: str
 ) -> tuple[Splats, SceneMeta]:
-    rest = _sh_rest_names(element)
+    rest = _sh_rest_names(element, source)
     flat = "scale_2" not in element.properties
     groups = [_XYZ, _SCALES[: 2 if flat else 3], _ROTATION, ["opacity"], _DC + [n for ks in rest for n in ks]]
     means, log_scales, quats, logits, dc_and_rest = _gather(file, header, element, groups)
