@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from splinescape.camera.view import View
 from splinescape.errors import InputError
 from splinescape.inpaint.builtin.blend import blend
 from splinescape.inpaint.builtin.complete import complete
-from splinescape.inpaint.builtin.farside import Layering, find_layers
-from splinescape.inpaint.builtin.levels import Level, build_levels, distance_into
+from splinescape.inpaint.builtin.farside import find_layers
+from splinescape.inpaint.builtin.levels import Level, build_levels, distance_into, patch_sources
 from splinescape.inpaint.builtin.patches import SIDE
+from splinescape.inpaint.builtin.places import find_rarity
 from splinescape.inpaint.builtin.pushpull import push_pull
 
 NEUTRAL = 128
+SPECK = 2.0
+"""Holes whose pixels all lie within this many pixels of a known one are simply closed."""
+MARGIN = 96
+"""Pixels around the holes' bounding box that are searched at least."""
+DEEPEST = 3
+"""Halvings of the coarsest level."""
 
 
 class BuiltinInpainter:
@@ -51,60 +61,98 @@ class BuiltinInpainter:
             return rgb_hw3.copy()
         if mask_hw.all():
             return np.full_like(rgb_hw3, NEUTRAL)
-        layers = None if depth_hw is None else find_layers(depth_hw, mask_hw)
-        filled = _fill(rgb_hw3.astype(np.float32) / 255, mask_hw, layers, seed)
-        return np.where(mask_hw[..., None], np.rint(filled.clip(0, 1) * 255).astype(np.uint8), rgb_hw3)
+        rgb = rgb_hw3.astype(np.float32) / np.float32(255)
+        scene = _scene(rgb, mask_hw, depth_hw)
+        filled = _fill_specks(scene)
+        if filled.hole.any():
+            part = _around(filled.hole)
+            filled.image[part] = _fill(_crop(filled, part), seed)
+        out = np.rint(filled.image[..., :3].clip(0, 1) * 255).astype(np.uint8)
+        return np.where(mask_hw[..., None], out, rgb_hw3)
 
 
-def _fill(
-    rgb: NDArray[np.float32], hole: NDArray[np.bool_], layers: Layering | None, seed: int
-) -> NDArray[np.float32]:
-    height, width = hole.shape
-    context = ~hole if layers is None else ~(hole | layers.hiding)
-    reach = distance_into(hole, context).max()
-    count = _level_count(hole.shape, reach)
-    unit = 2 ** max(count - 1, 1)
-    finest = _pad(_finest(rgb, hole, context, layers), (-height % unit, -width % unit))
-    levels = build_levels(finest, count)
-    if not levels:
-        return push_pull(rgb, context if context.any() else ~hole)
-    result = complete(levels, seed)
-    copied_from = np.arange(finest.hole.size)
-    copied_from[result.pixels] += result.offsets
-    colours = np.ascontiguousarray(finest.image[..., :3])
-    blended = blend(colours, finest.context, finest.hole, copied_from.reshape(finest.hole.shape))
-    return blended[:height, :width]
-
-
-def _level_count(shape: tuple[int, ...], reach: float) -> int:
-    """Levels so that the coarsest sees across the hole, yet keeps enough of the picture to copy from."""
-    across = np.ceil(np.log2(max(reach, 1) / 10))
-    room = np.floor(np.log2(max(min(shape) / (3 * SIDE), 1)))
-    return 1 + int(np.clip(across, 0, min(room, 3)))
-
-
-def _finest(
-    rgb: NDArray[np.float32], hole: NDArray[np.bool_], context: NDArray[np.bool_], layers: Layering | None
-) -> Level:
+def _scene(rgb: NDArray[np.float32], hole: NDArray[np.bool_], depth_hw: NDArray[np.float32] | None) -> Level:
     known = ~hole
     image = np.concatenate([rgb * known[..., None], _texture(rgb, known)[..., None]], axis=-1)
-    if layers is None:
+    if depth_hw is None:
         flat = np.zeros(hole.shape, np.float32)
-        return Level(image, known, context, hole, flat, flat, flat)
+        return Level(image, known, known, hole, flat, flat, flat)
+    layers = find_layers(depth_hw, hole)
+    context = known & ~layers.hiding
     return Level(image, known, context, hole, layers.log_inverse, layers.wanted, layers.limit)
 
 
-def _pad(level: Level, extra: tuple[int, int]) -> Level:
+def _fill_specks(scene: Level) -> Level:
+    """Close holes that are too thin to show any structure; texture synthesis would only slow down on them."""
+    labels, count = ndimage.label(scene.hole, np.ones((3, 3), bool))
+    into = distance_into(scene.hole, scene.context)
+    depth = ndimage.maximum(into, labels, np.arange(count + 1))
+    specks = scene.hole & (np.asarray(depth)[labels] <= SPECK)
+    if not specks.any() or not scene.context.any():
+        return scene
+    image = np.where(specks[..., None], push_pull(scene.image, scene.context), scene.image)
+    return replace(
+        scene,
+        image=image,
+        known=scene.known | specks,
+        context=scene.context | specks,
+        hole=scene.hole & ~specks,
+        nearness=np.where(specks, scene.wanted, scene.nearness),
+    )
+
+
+def _around(hole: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """The part of the picture that holes of this extent are filled from."""
+    spans = []
+    for axis in (0, 1):
+        there = np.flatnonzero(hole.any(axis=1 - axis))
+        low, high = int(there[0]), int(there[-1]) + 1
+        margin = max(MARGIN, high - low)
+        spans.append(slice(max(low - margin, 0), min(high + margin, hole.shape[axis])))
+    return spans[0], spans[1]
+
+
+def _fill(scene: Level, seed: int) -> NDArray[np.float32]:
+    """(H, W, 4) the scene's picture with its hole filled."""
+    height, width = scene.hole.shape
+    count = _level_count(scene)
+    unit = 2**DEEPEST
+    finest = _pad(scene, (-height % unit, -width % unit))
+    levels = build_levels(finest, DEEPEST + 1)
+    usable = [level for level in levels[:count] if patch_sources(level.known).any()]
+    if not usable:
+        known = scene.context if scene.context.any() else scene.known
+        return push_pull(scene.image, known)
+    rarity = find_rarity(levels) if count > 1 else np.zeros(finest.hole.shape, np.float32)
+    copied_from = complete(usable, rarity, seed)
+    colours = np.ascontiguousarray(finest.image[..., :3])
+    finest.image[..., :3] = blend(colours, finest.context, finest.hole, copied_from)
+    return finest.image[:height, :width]
+
+
+def _level_count(scene: Level) -> int:
+    """Levels so that the coarsest sees across the hole and has little to grow, yet keeps enough to copy from."""
+    across = np.log2(max(distance_into(scene.hole, scene.context).max() / 10, 1))
+    much = np.log2(max(scene.hole.sum() / 10000, 1)) / 2
+    room = np.log2(max(min(scene.hole.shape) / (3 * SIDE), 1))
+    return 1 + int(min(np.ceil(max(across, much)), np.floor(room), DEEPEST))
+
+
+def _crop(scene: Level, part: tuple[slice, slice]) -> Level:
+    return Level(*(np.ascontiguousarray(getattr(scene, field.name)[part]) for field in fields(scene)))
+
+
+def _pad(scene: Level, extra: tuple[int, int]) -> Level:
     """Add rows below and columns to the right that are neither known nor hole."""
     sides = ((0, extra[0]), (0, extra[1]))
     return Level(
-        np.pad(level.image, (*sides, (0, 0))),
-        np.pad(level.known, sides),
-        np.pad(level.context, sides),
-        np.pad(level.hole, sides),
-        np.pad(level.nearness, sides, mode="edge"),
-        np.pad(level.wanted, sides, mode="edge"),
-        np.pad(level.limit, sides, mode="edge"),
+        np.pad(scene.image, (*sides, (0, 0))),
+        np.pad(scene.known, sides),
+        np.pad(scene.context, sides),
+        np.pad(scene.hole, sides),
+        np.pad(scene.nearness, sides, mode="edge"),
+        np.pad(scene.wanted, sides, mode="edge"),
+        np.pad(scene.limit, sides, mode="edge"),
     )
 
 

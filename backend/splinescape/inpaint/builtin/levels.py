@@ -36,14 +36,11 @@ class Level:
 
 
 def build_levels(finest: Level, count: int) -> list[Level]:
-    """Halve a picture `count - 1` times; its sides must be multiples of 2**(count - 1). Finest first.
-
-    Levels without any whole source patch are left out.
-    """
+    """Halve a picture `count - 1` times; its sides must be multiples of 2**(count - 1). Finest first."""
     levels = [finest]
     while len(levels) < count:
         levels.append(_half(levels[-1]))
-    return [level for level in levels if patch_sources(level.known).any()]
+    return levels
 
 
 def _half(fine: Level) -> Level:

@@ -1,7 +1,7 @@
 """First guess at the coarsest level: whole patches copied along the strongest structures first.
 
 Criminisi et al. 2004, "Region filling and object removal by exemplar-based image inpainting", with an exhaustive
-search; the coarsest level has only a few thousand pixels.
+search around; the levels where this runs have only a few thousand pixels.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ import numpy as np
 from splinescape.inpaint.builtin.patches import CHANNELS, SIDE, load_patch, patch_distance
 from splinescape.inpaint.builtin.search import prior_cost
 from splinescape.jit import njit
+
+REACH = 64
+"""How far from its target a source may lie, in pixels of the level."""
 
 
 @njit(error_model="numpy")
@@ -55,14 +58,15 @@ def _structure(image, state, width, anchor):
 
 @njit(error_model="numpy")
 def grow(image, width, state, hole, allowed, offered, wanted, crowding, crowd_step, guess, offset):
-    """Fill `hole` (H*W bool) in place in `image` (H*W*4); `offset` (H*W) gets where each pixel was copied from.
+    """Fill hole (H*W bool) in place in image (H*W*4); offset (H*W) gets where each pixel is copied from.
 
-    `state` (H*W) float32 is the confidence: 1 known, 0 hole and ignored pixels; it grows as the hole fills.
+    state (H*W) float32 is the confidence: 1 known, 0 hole and ignored pixels; it grows as the hole fills.
+    allowed, offered, wanted, crowding: as for `search`; each copy adds `crowd_step` (H*W) around its source.
+    guess: weight of hole pixels that are not filled yet, for what the image holds there already.
     """
     height = state.shape[0] // width
     values = np.empty(SIDE * SIDE * CHANNELS, np.float32)
     weights = np.empty(SIDE * SIDE * CHANNELS, np.float32)
-    sources = np.flatnonzero(allowed)
     left = np.flatnonzero(hole)
     half = SIDE // 2
     priority = np.full(state.shape[0], -1, np.float32)
@@ -89,16 +93,24 @@ def grow(image, width, state, hole, allowed, offered, wanted, crowding, crowd_st
         total = max(weights.sum() / CHANNELS, 1)
         ay = anchor // width
         ax = anchor - ay * width
-        nearest = np.float32(1e30)
-        source = sources[0]
-        for s in sources:
-            prior = prior_cost(offered, s, wanted, anchor, crowding)
-            if prior >= nearest:
-                continue
-            d = prior + patch_distance(image, width, s, values, weights, (nearest - prior) * total) / total
-            if d < nearest:
-                nearest = d
-                source = s
+        source = np.int64(-1)
+        reach = REACH
+        while source < 0:
+            nearest = np.float32(1e30)
+            for y in range(max(ay - reach, 0), min(ay + reach + 1, height)):
+                for x in range(max(ax - reach, 0), min(ax + reach + 1, width)):
+                    s = y * width + x
+                    if not allowed[s]:
+                        continue
+                    prior = prior_cost(offered, s, wanted, anchor, crowding)
+                    if prior >= nearest:
+                        continue
+                    limit = (nearest - prior) * total
+                    d = prior + patch_distance(image, width, s, values, weights, limit) / total
+                    if d < nearest:
+                        nearest = d
+                        source = s
+            reach *= 2
         for dy in range(SIDE):
             for dx in range(SIDE):
                 p = anchor + dy * width + dx
