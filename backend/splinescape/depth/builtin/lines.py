@@ -69,6 +69,12 @@ def room_axes(down: Map, turn: float, tilt: float) -> Map:
     forward /= math.hypot(*forward) + 1e-12
     cos, sin = math.cos(tilt), math.sin(tilt)
     down, forward = cos * down + sin * forward, cos * forward - sin * down
-    right = np.cross(down, forward)
+    right = np.array(
+        [
+            down[1] * forward[2] - down[2] * forward[1],
+            down[2] * forward[0] - down[0] * forward[2],
+            down[0] * forward[1] - down[1] * forward[0],
+        ]
+    )
     cos, sin = math.cos(turn), math.sin(turn)
     return np.stack([cos * right - sin * forward, down, sin * right + cos * forward])

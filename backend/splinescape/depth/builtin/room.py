@@ -12,14 +12,35 @@ from numpy.typing import NDArray
 from splinescape.depth.builtin.imaging import Image, Map, blurred, dot, resized
 from splinescape.depth.builtin.lines import agreement, axes_of_lines, lengths, straight_lines
 
-_SIDES = np.geomspace(0.8, 4.5, 8)
-_BACKS = np.geomspace(2.2, 9.0, 10)
-_CEILINGS = np.array([0.7, 0.85, 1.05, 1.4])
-_BOXES = np.array(list(product(_SIDES, _SIDES, _BACKS, _CEILINGS)))
-"""(B, 4) metres from the camera to the left, right, back wall and ceiling of every room that is tried."""
 _USUAL = np.array([2.0, 2.0, 5.0, 1.0])
+"""Metres from the camera to the left, right, back wall and ceiling."""
 _EDGE_FIELD_SIDE = 200
 _LEFT, _RIGHT, _UP, _DOWN, _AHEAD = range(5)
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Rooms to be tried: every combination of these distances to the walls, in metres.
+
+    Attributes:
+        tolerance: how far off an edge may be, in 1/200 of the picture's longer side.
+    """
+
+    left: Map
+    right: Map
+    ahead: Map
+    up: Map
+    tolerance: float
+
+    @property
+    def boxes(self) -> Map:
+        """(B, 4) left, right, ahead, up."""
+        return np.array(list(product(self.left, self.right, self.ahead, self.up)))
+
+
+_sides = np.geomspace(0.9, 4.5, 10)
+_COARSE = Grid(_sides, _sides, np.geomspace(2.2, 9.0, 14), np.geomspace(0.7, 1.4, 6), 2.5)
+_FINER = [(np.geomspace(0.9, 1.11, 5), 1.5), (np.geomspace(0.96, 1.04, 5), 1.0)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,15 +78,24 @@ def fit_room(rgb: Image, K_33: Map, down: Map, floor: float) -> Room:
     """
     lines = straight_lines(rgb)
     axes = axes_of_lines(lines, K_33, down)
-    score = _edges_found(lines, rgb.shape, K_33, axes, floor)
-    score += _lines_on_fitting_walls(lines, K_33, axes, floor)
-    score += _colours_told_apart(rgb, K_33, axes, floor)
-    score -= 0.05 * np.abs(np.log(_BOXES / _USUAL)).sum(1)
-    left, right, ahead, up = _BOXES[int(np.argmax(score))].tolist()
+    left, right, ahead, up = _best(_COARSE, rgb, lines, K_33, axes, floor)
+    for steps, tolerance in _FINER:
+        around = Grid(left * steps, right * steps, ahead * steps, up * steps, tolerance)
+        left, right, ahead, up = _best(around, rgb, lines, K_33, axes, floor)
     return Room(axes, left, right, up, floor, ahead)
 
 
-def _lines_on_fitting_walls(lines: Map, K_33: Map, axes: Map, floor: float) -> Map:
+def _best(grid: Grid, rgb: Image, lines: Map, K_33: Map, axes: Map, floor: float) -> list[float]:
+    boxes = grid.boxes
+    score = _edges_found(grid, lines, rgb.shape, K_33, axes, floor)
+    score += _lines_on_fitting_walls(boxes, lines, K_33, axes, floor)
+    score += _colours_told_apart(boxes, rgb, K_33, axes, floor)
+    score -= 0.05 * np.abs(np.log(boxes / _USUAL)).sum(1)
+    best: list[float] = boxes[int(np.argmax(score))].tolist()
+    return best
+
+
+def _lines_on_fitting_walls(boxes: Map, lines: Map, K_33: Map, axes: Map, floor: float) -> Map:
     """Share of line length (B,) on a wall that has lines of that direction.
 
     No line on a side wall runs to the right, none on the back wall forward, none on floor or ceiling down
@@ -74,20 +104,20 @@ def _lines_on_fitting_walls(lines: Map, K_33: Map, axes: Map, floor: float) -> M
     steps = np.array([0.1, 0.5, 0.9])[:, None, None]
     points = (lines[:, :2] * (1 - steps) + lines[:, 2:] * steps).reshape(-1, 2)
     right, down, forward = np.tile(agreement(lines, K_33, axes) * lengths(lines), 3)
-    wall = _walls_hit(points, K_33, axes, floor)
+    wall = _walls_hit(boxes, points, K_33, axes, floor)
     fits = np.where(wall <= _RIGHT, down + forward, np.where(wall == _AHEAD, right + down, right + forward))
     return fits.sum(1) / (float((right + down + forward).sum()) + 1e-9)
 
 
-def _colours_told_apart(rgb: Image, K_33: Map, axes: Map, floor: float) -> Map:
+def _colours_told_apart(boxes: Map, rgb: Image, K_33: Map, axes: Map, floor: float) -> Map:
     """Share of the picture's colour variance (B,) that walls of one colour each explain."""
     height, width = rgb.shape[:2]
-    colours = resized(rgb, 16, 12).reshape(-1, 3)
+    colours = resized(rgb, 12, 9).reshape(-1, 3)
     colours = colours - colours.mean(0)
-    v, u = np.mgrid[0.5:12, 0.5:16]
-    points = np.stack([u.ravel() * width / 16, v.ravel() * height / 12], -1)
-    wall = _walls_hit(points, K_33, axes, floor)
-    explained = np.zeros(len(_BOXES))
+    v, u = np.mgrid[0.5:9, 0.5:12]
+    points = np.stack([u.ravel() * width / 12, v.ravel() * height / 9], -1)
+    wall = _walls_hit(boxes, points, K_33, axes, floor)
+    explained = np.zeros(len(boxes))
     for one in range(5):
         here = (wall == one).astype(np.float32)
         # einsum adds in one order; a threaded matrix product would not.
@@ -96,46 +126,46 @@ def _colours_told_apart(rgb: Image, K_33: Map, axes: Map, floor: float) -> Map:
     return explained / (float((colours**2).sum()) + 1e-9)
 
 
-def _walls_hit(points: Map, K_33: Map, axes: Map, floor: float) -> NDArray[np.uint8]:
+def _walls_hit(boxes: Map, points: Map, K_33: Map, axes: Map, floor: float) -> NDArray[np.uint8]:
     """(B, N) the wall of each box that is seen at `points` (N, 2)."""
     u, v = points.T
     rays = np.stack([(u - K_33[0, 2]) / K_33[0, 0], (v - K_33[1, 2]) / K_33[1, 1], np.ones_like(u)], -1)
     x, y, z = (dot(rays, axis) for axis in axes)
-    left, right, ahead, up = (column[:, None] for column in _BOXES.T)
+    left, right, ahead, up = (column[:, None] for column in boxes.T)
     aside = np.where(x < 0, -x / left, x / right)
     level = np.where(y < 0, -y / up, y / floor)
     wall = np.where(level > aside, np.where(y < 0, _UP, _DOWN), np.where(x < 0, _LEFT, _RIGHT))
     return np.where(z / ahead > np.maximum(aside, level), _AHEAD, wall).astype(np.uint8)
 
 
-def _edges_found(lines: Map, shape: tuple[int, ...], K_33: Map, axes: Map, floor: float) -> Map:
+def _edges_found(grid: Grid, lines: Map, shape: tuple[int, ...], K_33: Map, axes: Map, floor: float) -> Map:
     """Share of the visible edges of each room (B,) that the picture has as straight lines."""
     scale = _EDGE_FIELD_SIDE / max(shape)
     height, width = max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
-    field = _edge_field(lines * scale, height, width)
+    field = _edge_field(lines * scale, height, width, grid.tolerance)
     K_33 = np.array([[scale], [scale], [1.0]]) * K_33
-    hits_left, length_left = _half_room(field, K_33, axes, floor, -1.0)
-    hits_right, length_right = _half_room(field, K_33, axes, floor, 1.0)
+    hits_left, length_left = _half_room(field, K_33, axes, floor, -grid.left, grid)
+    hits_right, length_right = _half_room(field, K_33, axes, floor, grid.right, grid)
     hits, length = hits_left[:, None] + hits_right, length_left[:, None] + length_right
     # Rooms with hardly an edge in view must not win by one lucky line.
     return (hits / (length + 0.5 * (height + width))).ravel()
 
 
-def _edge_field(lines: Map, height: int, width: int) -> Image:
-    """Unit normals of the lines, drawn a few pixels wide and fading (H, W, 2)."""
+def _edge_field(lines: Map, height: int, width: int, sigma: float) -> Image:
+    """Unit normals of the lines, fading with distance (H, W, 2)."""
     across, down = np.zeros((height, width), np.float32), np.zeros((height, width), np.float32)
     for u0, v0, u1, v1 in np.round(lines * 16).astype(int).tolist():
         length = np.hypot(u1 - u0, v1 - v0) + 1e-9
         sign = 1 if (v0 - v1, u1 - u0) >= (0, 0) else -1
         for channel, normal in ((across, v0 - v1), (down, u1 - u0)):
             cv2.line(channel, (u0, v0), (u1, v1), sign * normal / length, 1, cv2.LINE_8, 4)
-    return 2.5 * blurred(np.stack([across, down], -1), 1.0)
+    return 2.5 * sigma * blurred(np.stack([across, down], -1), sigma)
 
 
-def _half_room(field: Image, K_33: Map, axes: Map, floor: float, sign: float) -> tuple[Map, Map]:
-    """Strength along, and length of, the visible edges of the left or right half (sides, backs, ceilings)."""
-    side, back, up = np.meshgrid(_SIDES, _BACKS, _CEILINGS, indexing="ij")
-    x, down, zero = sign * side, np.full_like(side, floor), np.zeros_like(side)
+def _half_room(field: Image, K_33: Map, axes: Map, floor: float, sides: Map, grid: Grid) -> tuple[Map, Map]:
+    """Strength along, and length of, the visible edges on one side (sides, backs, ceilings)."""
+    x, back, up = np.meshgrid(sides, grid.ahead, grid.up, indexing="ij")
+    down, zero = np.full_like(x, floor), np.zeros_like(x)
     edges = [
         ((x, down, zero), (x, down, back)),
         ((x, -up, zero), (x, -up, back)),
@@ -143,7 +173,7 @@ def _half_room(field: Image, K_33: Map, axes: Map, floor: float, sign: float) ->
         ((zero, down, back), (x, down, back)),
         ((zero, -up, back), (x, -up, back)),
     ]
-    hits, length = np.zeros_like(side), np.zeros_like(side)
+    hits, length = np.zeros_like(x), np.zeros_like(x)
     for start, end in edges:
         strength, size = _along(field, K_33, _in_camera(start, axes), _in_camera(end, axes))
         hits += strength

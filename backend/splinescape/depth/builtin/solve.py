@@ -10,7 +10,7 @@ import numpy as np
 from splinescape.depth.builtin.imaging import Map
 from splinescape.jit import njit
 
-_ROUNDS, _SWEEPS = 3, 3
+_ROUNDS, _CYCLES = 4, 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,57 +34,63 @@ class Slopes:
 def integrate_slopes(field: Slopes, soft: float) -> Map:
     """Find x (H, W) that minimises sum trust (x - guess)^2 + sum hold |dx - slope|.
 
-    The absolute value, quadratic below `soft`, comes from iteratively reweighted least squares (Holland and
-    Welsch 1977); it keeps a break in one place instead of smearing it into a ramp. Coarse grids are solved
-    first, so that wide surfaces move as a whole.
+    The absolute value, quadratic below `soft` and scaled by it, comes from iteratively reweighted least
+    squares (Holland and Welsch 1977); it keeps a break in one place instead of smearing it into a ramp.
     """
-    height, width = field.guess.shape
-    if min(height, width) > 8:
-        coarse = integrate_slopes(_coarser(field), 2 * soft)
-        x = np.ascontiguousarray(coarse.repeat(2, 0).repeat(2, 1)[:height, :width])
-    else:
-        x = field.guess.copy()
+    x = field.guess.copy()
+    weight_x, weight_y = field.hold_x, field.hold_y
     for _ in range(_ROUNDS):
+        right = field.trust * field.guess
+        right[:, :-1] -= weight_x * field.slope_x
+        right[:, 1:] += weight_x * field.slope_x
+        right[:-1] -= weight_y * field.slope_y
+        right[1:] += weight_y * field.slope_y
+        for _ in range(_CYCLES):
+            _cycle(x, field.trust, weight_x, weight_y, right)
         weight_x = field.hold_x * soft / np.maximum(np.abs(np.diff(x, axis=1) - field.slope_x), soft)
         weight_y = field.hold_y * soft / np.maximum(np.abs(np.diff(x, axis=0) - field.slope_y), soft)
-        along_y = (field.guess, field.trust, field.slope_x, field.slope_y, weight_x, weight_y)
-        along_x = (field.guess.T, field.trust.T, field.slope_y.T, field.slope_x.T, weight_y.T, weight_x.T)
-        for _ in range(_SWEEPS):
-            _relax_columns(x, *along_y)
-            _relax_columns(x.T, *along_x)
     return x
 
 
-def _coarser(field: Slopes) -> Slopes:
-    height, width = field.guess.shape
-    even = ((0, height % 2), (0, width % 2))
-    trust = _block_sums(np.pad(field.trust, even))
-    guess = _block_sums(np.pad(field.guess * field.trust, even)) / (trust + 1e-12)
-    slope_x, hold_x = _coarser_pairs(field.slope_x.T, field.hold_x.T)
-    slope_y, hold_y = _coarser_pairs(field.slope_y, field.hold_y)
-    return Slopes(guess, trust, slope_x.T, slope_y, hold_x.T, hold_y)
+def _cycle(x: Map, trust: Map, weight_x: Map, weight_y: Map, right: Map) -> None:
+    """Improve x in A x = right, A = trust + weighted graph Laplacian, in place by one multigrid V-cycle."""
+    _relax_columns(x, trust, weight_x, weight_y, right)
+    _relax_columns(x.T, trust.T, weight_y.T, weight_x.T, right.T)
+    height, width = x.shape
+    if min(height, width) > 4:
+        left_over = _block_sums(right - _applied(x, trust, weight_x, weight_y))
+        error = np.zeros_like(left_over)
+        coarse = (_block_sums(trust), _coarser_pairs(weight_x.T).T, _coarser_pairs(weight_y))
+        _cycle(error, *coarse, left_over)
+        x += error.repeat(2, 0).repeat(2, 1)[:height, :width]
+    _relax_columns(x.T, trust.T, weight_y.T, weight_x.T, right.T)
+    _relax_columns(x, trust, weight_x, weight_y, right)
+
+
+def _applied(x: Map, trust: Map, weight_x: Map, weight_y: Map) -> Map:
+    result = trust * x
+    flow_x, flow_y = weight_x * np.diff(x, axis=1), weight_y * np.diff(x, axis=0)
+    result[:, :-1] -= flow_x
+    result[:, 1:] += flow_x
+    result[:-1] -= flow_y
+    result[1:] += flow_y
+    return result
 
 
 def _block_sums(values: Map) -> Map:
     height, width = values.shape
-    return np.asarray(values.reshape(height // 2, 2, width // 2, 2).sum((1, 3)))
+    values = np.pad(values, ((0, height % 2), (0, width % 2)))
+    return np.asarray(values[::2, ::2] + values[1::2, ::2] + values[::2, 1::2] + values[1::2, 1::2])
 
 
-def _coarser_pairs(slope: Map, hold: Map) -> tuple[Map, Map]:
-    """Pairs of rows at half the size; a coarse pair stands for the two fine ones across its cells' border."""
-    odd = ((0, 0), (0, slope.shape[1] % 2))
-    # Pairs 1, 3, 5, ... cross from one cell to the next.
-    slope, hold = np.pad(slope[1::2], odd), np.pad(hold[1::2], odd)
-    weight = hold[:, ::2] + hold[:, 1::2]
-    mean = (slope[:, ::2] * hold[:, ::2] + slope[:, 1::2] * hold[:, 1::2]) / (weight + 1e-12)
-    # Centres are twice as far apart, so the difference doubles and each unit of it counts half.
-    return 2 * mean, weight / 2
+def _coarser_pairs(weight: Map) -> Map:
+    """Weights between rows of cells: half the sum across their border, as centres are twice as far apart."""
+    weight = np.pad(weight[1::2], ((0, 0), (0, weight.shape[1] % 2)))
+    return np.asarray((weight[:, ::2] + weight[:, 1::2]) / 2)
 
 
 @njit
-def _relax_columns(
-    x: Any, guess: Any, trust: Any, slope_x: Any, slope_y: Any, weight_x: Any, weight_y: Any
-) -> None:
+def _relax_columns(x: Any, trust: Any, weight_x: Any, weight_y: Any, right: Any) -> None:
     """Solve each column exactly for its neighbours as they are now (Thomas algorithm), in place."""
     height, width = x.shape
     upper = np.empty(height)
@@ -92,24 +98,23 @@ def _relax_columns(
     for u in range(width):
         for v in range(height):
             diagonal = trust[v, u] + 1e-12
-            right = trust[v, u] * guess[v, u]
+            known = right[v, u]
             if u > 0:
                 diagonal += weight_x[v, u - 1]
-                right += weight_x[v, u - 1] * (x[v, u - 1] + slope_x[v, u - 1])
+                known += weight_x[v, u - 1] * x[v, u - 1]
             if u < width - 1:
                 diagonal += weight_x[v, u]
-                right += weight_x[v, u] * (x[v, u + 1] - slope_x[v, u])
+                known += weight_x[v, u] * x[v, u + 1]
             below = 0.0
             if v < height - 1:
                 below = weight_y[v, u]
                 diagonal += below
-                right -= below * slope_y[v, u]
             if v > 0:
                 above = weight_y[v - 1, u]
                 diagonal += above - above * upper[v - 1]
-                right += above * (slope_y[v - 1, u] + value[v - 1])
+                known += above * value[v - 1]
             upper[v] = below / diagonal
-            value[v] = right / diagonal
+            value[v] = known / diagonal
         x[height - 1, u] = value[height - 1]
         for v in range(height - 2, -1, -1):
             x[v, u] = value[v] + upper[v] * x[v + 1, u]
