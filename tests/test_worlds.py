@@ -16,6 +16,7 @@ from splinescape.camera.view import View
 from worlds import light
 from worlds import textures as tx
 from worlds.noise import sample_tile, spectral_noise
+from worlds.occluder import ShapeTree
 from worlds.shapes import box, cone, ellipsoid, ground, roof
 
 W, H = 128, 96
@@ -183,15 +184,27 @@ def test_something_in_the_way_of_the_sun_casts_a_shadow():
     assert shadow == pytest.approx(0.1, abs=0.03)
 
 
-def test_leaving_out_what_cannot_cast_a_shadow_changes_nothing(monkeypatch):
-    world = worlds.outdoor()
-    shapes = world.shapes[-12:] + world.shapes[:1]
-    lighting = light.Lighting((light.sun((-0.7, -0.6, -0.3), (1, 1, 1)),), (0.2,) * 3, (0.1,) * 3, 1.0)
-    quality = light.BakeQuality(texel=0.4, most=24, around=6)
-    quick = light.bake(shapes, lighting, quality)
-    monkeypatch.setattr(light, "_between", lambda _points, _light, occluders: occluders)
-    for a, b in zip(quick, light.bake(shapes, lighting, quality), strict=True):
-        assert np.array_equal(a.texels, b.texels)
+def test_the_tree_finds_what_trying_every_shape_finds():
+    shapes = worlds.outdoor().shapes
+    tree, rng = ShapeTree.of(shapes), np.random.default_rng(2)
+    points = rng.uniform((-6, -2, 0), (6, 1.4, 20), (400, 3)).T.astype(np.float32)
+    way = rng.normal(size=(3, 400)).astype(np.float32) * 4
+    each = np.stack([shape.hit(points, way)[0] for shape in shapes])
+    nearest, owner = tree.nearest(points, way, np.inf)
+    assert np.array_equal(nearest, each.min(0))
+    assert np.array_equal(owner, np.where(np.isfinite(nearest), each.argmin(0), -1))
+    assert np.array_equal(tree.blocked(points, way), (each < 1).any(0))
+
+
+def test_light_bounces_and_takes_the_colour_of_what_it_leaves():
+    floor = ground(1.0, tx.plain((0.8, 0.1, 0.1)), shadows=((-3.0, -3.0), (3.0, 3.0)))
+    lid = box((0, 0, 0), (1, 0.2, 1), GRAY)
+    lighting = light.Lighting((light.sun((0.5, -1, 0), (1, 1, 1)),), (0, 0, 0), (0, 0, 0), 0.5)
+    quality = light.BakeQuality(texel=0.2, bounces=1, bounce_rays=32)
+    below = light.bake((floor, lid), lighting, quality)[1]
+    red, green, _ = below(np.zeros((2, 1), np.float32), np.array([2]))[:, 0] ** 2.2
+    assert red > 0.1
+    assert green < 0.05 * red
 
 
 def test_noise_repeats_and_stays_in_its_band():

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .light import BakeQuality, Lighting, LightMap, bake
+from .light import BakeQuality, Lighting, bake
+from .lightmap import LightMap
 from .noise import Array, dot
 from .shapes import MISS, Shape
 
