@@ -33,7 +33,7 @@ def write_error(path: Path, error: OSError) -> InputError:
 
 
 def system_error_in(text: str) -> OSError | None:
-    """The system error that a library only reports as text, such as "... No space left on device."."""
+    """The system error that OpenEXR only reports as text, such as "... No space left on device."."""
     return next((OSError(n, os.strerror(n)) for n in _HINTS if os.strerror(n) in text), None)
 
 
