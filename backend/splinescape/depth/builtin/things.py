@@ -28,9 +28,9 @@ def raise_things(rgb: Image, sky: Mask, layout: Layout) -> Map:
     labels = segment(rgb, scale=1.0, smallest=max(4, sky.size // 1500))
     upright = _uprightness(rgb, labels, layout)[labels]
     foot = _feet(labels, layout)[labels]
-    rise = np.where(foot > 0, upright * (foot - layout.inverse), 0.0)
-    on_ground = layout.ground[1:] & layout.ground[:-1]
-    slope_y = -np.diff(layout.inverse, axis=0) * np.where(on_ground, upright[:-1], 0.0)
+    rise = upright * np.maximum(foot - layout.inverse, 0.0)
+    stands = layout.ground[1:] & (rise[1:] > 0) & layout.ground[:-1]
+    slope_y = -np.diff(layout.inverse, axis=0) * np.where(stands, upright[:-1], 0.0)
     hold_x = _hold(np.diff(rgb, axis=1), labels[:, 1:] == labels[:, :-1])
     hold_y = _hold(np.diff(rgb, axis=0), labels[1:] == labels[:-1])
     hold_y = np.maximum(hold_y, 0.1 * upright[:-1])
