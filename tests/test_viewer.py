@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from rerun.chunk import RrdReader  # noqa: E402
 
 from splinescape.viewer.rerun_blueprint import COARSE, FINAL, INITIALIZATION, Shown, blueprint  # noqa: E402
 from splinescape.viewer.rerun_log import RerunLog  # noqa: E402
-from splinescape.viewer.rerun_sink import check_rerun, open_recording  # noqa: E402
+from splinescape.viewer.rerun_sink import WEB_PORT, check_rerun, open_recording  # noqa: E402
 
 LAYERS = ("rgb", "depth", "dpt_conf_mask", "inpaint_mask", "inpaint_wo_edges_mask")
 FAR_M = 250.0
@@ -224,3 +225,45 @@ def test_a_missing_sdk_is_named_with_its_cure(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(EngineUnavailableError, match=r"pip install 'splinescape\[rerun\]'"):
         check_rerun("save")
     check_rerun("off")
+
+
+def test_serving_answers_on_this_machine_only_and_ends_with_the_job(tmp_path: Path) -> None:
+    try:
+        check_rerun("serve")
+    except InputError as taken:
+        pytest.skip(str(taken))
+    with open_recording("serve", tmp_path / "unused.rrd") as opened:
+        RerunLog(opened.stream).final_frame(
+            RenderedFrame(
+                0,
+                1,
+                View(8, 8, np.diag([8.0, 8.0, 1.0]), np.eye(4)),
+                np.zeros((8, 8, 3), np.uint8),
+                np.ones((8, 8), np.float32),
+            )
+        )
+        with urllib.request.urlopen(opened.place, timeout=10) as page:
+            assert page.status == 200
+        with pytest.raises(InputError, match=r"port 9876 is taken, .* use --rerun save"):
+            check_rerun("serve")
+        assert not _reachable(_own_address(), WEB_PORT)
+    assert not _reachable("127.0.0.1", WEB_PORT)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _own_address() -> str:
+    """An address of this machine other than localhost, as far as it has one; connects to nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no address besides localhost")
+        return str(probe.getsockname()[0])
+
+
+def _reachable(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=2).close()
+    except OSError:
+        return False
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     import rerun as rr
 
 RerunMode = Literal["off", "save", "serve", "spawn", "connect"]
+
+_log = logging.getLogger(__name__)
 
 GRPC_PORT = 9876
 WEB_PORT = 9090
@@ -110,7 +114,7 @@ def _send_rest(stream: rr.RecordingStream) -> None:
     try:
         stream.flush(timeout_sec=FLUSH_S)
     except RuntimeError as error:
-        raise EngineUnavailableError(f"the Rerun viewer no longer takes data: {error}") from error
+        _log.warning("the Rerun viewer went away before it had everything: %s", error)
 
 
 @contextmanager
@@ -122,14 +126,15 @@ def _web_server() -> Iterator[str]:
     Raises:
         EngineUnavailableError: it did not start.
     """
+    command = [_rerun_program(), "--serve-web", "--bind", "127.0.0.1"]
+    command += ["--port", str(GRPC_PORT), "--web-viewer-port", str(WEB_PORT)]
+    # A session of its own: Ctrl-C is for the job, which ends the server when it is done with it.
     server = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "rerun", "--serve-web", "--bind", "127.0.0.1"),
-            *("--port", str(GRPC_PORT), "--web-viewer-port", str(WEB_PORT)),
-        ],
+        command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         deadline = time.monotonic() + SERVER_START_S
@@ -141,6 +146,16 @@ def _web_server() -> Iterator[str]:
     finally:
         server.terminate()
         server.wait()
+
+
+def _rerun_program() -> str:
+    """The SDK's viewer itself; `python -m rerun` would put a process between that outlives its own end."""
+    package = find_spec("rerun_cli")
+    folder = Path(package.origin).parent if package and package.origin else Path()
+    for name in ("Rerun.app/Contents/MacOS/Rerun", "rerun.exe", "rerun"):
+        if (folder / name).is_file():
+            return str(folder / name)
+    raise EngineUnavailableError("the Rerun viewer is not installed; run: pip install 'splinescape[rerun]'")
 
 
 def _listens(host: str, port: int) -> bool:
