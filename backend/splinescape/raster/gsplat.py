@@ -67,6 +67,9 @@ class GsplatRasterizer:
         check_splats(means, quats, scales, opacities, colors)
         check_cameras(cam_T_world, K_33, width, height)
         splats = self._to_device(means, quats, scales, opacities, colors)
+        if not len(means):
+            image = torch.zeros(height, width, 5, device=self.device)
+            return Rendering(image[..., :3], image[..., 3], image[..., 4])
         cameras = self._to_device(cam_T_world[None], K_33[None])
         image, alpha, _ = _rasterization(*splats, *cameras, width, height, render_mode="RGB+ED")
         return Rendering(image[0, ..., :3], image[0, ..., 3], alpha[0, ..., 0])
@@ -86,8 +89,8 @@ class GsplatRasterizer:
         """Alpha of many views in one call; see `splinescape.raster.Rasterizer`."""
         check_splats(means, quats, scales, opacities)
         check_cameras(cams_T_world, Ks_33, width, height)
-        if not len(cams_T_world):
-            return torch.zeros(0, height, width, device=self.device)
+        if not len(cams_T_world) or not len(means):
+            return torch.zeros(len(cams_T_world), height, width, device=self.device)
         splats = self._to_device(means, quats, scales, opacities)
         cameras = self._to_device(cams_T_world, Ks_33)
         colors = torch.zeros_like(splats[0][:, :1])

@@ -2,8 +2,8 @@
 
 With weights w_i = alpha_i T_i and q_i = dL/dw_i, the loss changes with alpha_i by T_i q_i - (Q - P_i) /
 (1 - alpha_i), where Q sums w q over all splats of the pixel and P_i over those up to i: one number per
-pixel instead of a list. A lane is a column and dx is constant down a column, so moments in x are formed
-once per splat.
+pixel instead of a list. A splat's gradient leaves a tile as ten sums in a slot of its own, so nothing is
+shared between threads and the order of additions is fixed.
 """
 
 from __future__ import annotations
@@ -108,13 +108,14 @@ def blend_backward(
                 slots[slot : slot + SLOT] = 0
                 continue
             i = s * RECORD
-            v0, v1, dx, dy, fx, slope, iy, log2o = shape_in_tile(records, i, px, py, top, h)
+            v0, v1, dy, fx, slope, iy, log2o = shape_in_tile(records, i, px, py, top, h)
             r, g = splat(records[i + 6]), splat(records[i + 7])
             b, z = splat(records[i + 8]), splat(records[i + 9])
-            g_sum, g_dy, g_dy2, v_r, v_g, v_b, v_z = zero, zero, zero, zero, zero, zero, zero
+            g_sum, g_x, g_y, g_xx, g_xy, g_yy = zero, zero, zero, zero, zero, zero
+            v_r, v_g, v_b, v_z = zero, zero, zero, zero
             for v in range(v0, v1):
                 at = v * STATE
-                log2a = log2_alpha(fx, slope, iy, log2o, dy)
+                log2a, ex, ey = log2_alpha(fx, slope, iy, log2o, dy)
                 raw = exp2(log2a)
                 a = select(log2a >= lowest, minimum(raw, highest), zero)
                 T = load(state, at)
@@ -140,11 +141,10 @@ def blend_backward(
                 )
                 # A clamped alpha does not follow the splat's shape.
                 grad = select(highest >= raw, a, zero) * (T * q - rest * reciprocal(one - a))
-                g_sum = g_sum + grad
-                grad = grad * dy
-                g_dy, g_dy2 = g_dy + grad, fma(grad, dy, g_dy2)
+                grad_x, grad_y = grad * ex, grad * ey
+                g_sum, g_x, g_y = g_sum + grad, g_x + grad_x, g_y + grad_y
+                g_xx, g_xy, g_yy = fma(grad_x, ex, g_xx), fma(grad_x, ey, g_xy), fma(grad_y, ey, g_yy)
                 dy = dy + step
-            g_dx = g_sum * dx
-            store_sums(slots, slot, (g_sum, g_dx, g_dy, g_dx * dx, g_dy * dx, g_dy2, v_r, v_g, v_b, v_z))
+            store_sums(slots, slot, (g_sum, g_x, g_y, g_xx, g_xy, g_yy, v_r, v_g, v_b, v_z))
             if (j & 15) == 15:
                 still_open = is_open(state, h, STATE)

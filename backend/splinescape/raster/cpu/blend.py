@@ -70,22 +70,22 @@ def shape_in_tile(records: Any, i: Any, px: Any, py: Any, top: Any, h: Any) -> A
         top, h: first row and rows of the tile.
 
     Returns:
-        First and last + 1 vector of rows; dx and, in its first vector, dy; then fx, slope, iy and
-        log2(opacity) of `log2_alpha`.
+        First and last + 1 vector of rows, then dy in the first of them, fx, slope, iy and log2(opacity) for
+        `log2_alpha`.
     """
     v0 = max(np.int64(records[i + 10]) - top, 0) // ROWS
     v1 = (min(np.int64(records[i + 11]) - top, h) + ROWS - 1) // ROWS
-    dx = px - splat(records[i])
     dy = py + splat(np.float32(v0 * ROWS) - records[i + 1])
     ix = splat(records[i + 3])
-    return v0, v1, dx, dy, dx * ix, -splat(records[i + 2]) * ix, splat(records[i + 4]), splat(records[i + 5])
+    fx, slope = (px - splat(records[i])) * ix, -splat(records[i + 2]) * ix
+    return v0, v1, dy, fx, slope, splat(records[i + 4]), splat(records[i + 5])
 
 
 @njit
 def log2_alpha(fx: Any, slope: Any, iy: Any, log2o: Any, dy: Any) -> Any:
-    """log2(opacity exp(-sigma)) for pixels dy below the centre."""
+    """log2(opacity exp(-sigma)) for pixels dy below the centre, and ex, ey: sigma log2(e) = ex^2 + ey^2."""
     ex, ey = fma(slope, dy, fx), iy * dy
-    return fma(-ex, ex, fma(-ey, ey, log2o))
+    return fma(-ex, ex, fma(-ey, ey, log2o)), ex, ey
 
 
 @njit
@@ -126,12 +126,12 @@ def blend(
             prefetch(records, ahead)
             prefetch(records, ahead + RECORD - 1)
             i = np.int64(splats[j]) * RECORD
-            v0, v1, _dx, dy, fx, slope, iy, log2o = shape_in_tile(records, i, px, py, top, h)
+            v0, v1, dy, fx, slope, iy, log2o = shape_in_tile(records, i, px, py, top, h)
             r, g = splat(records[i + 6]), splat(records[i + 7])
             b, z = splat(records[i + 8]), splat(records[i + 9])
             for v in range(v0, v1):
                 at = v * STATE
-                log2a = log2_alpha(fx, slope, iy, log2o, dy)
+                log2a, _ex, _ey = log2_alpha(fx, slope, iy, log2o, dy)
                 dy = dy + step
                 T = load(state, at)
                 weight = select(log2a >= lowest, minimum(exp2(log2a), highest) * T, zero)
@@ -180,9 +180,9 @@ def cover(start: Any, stop: Any, records: Any, splats: Any, starts: Any, columns
             prefetch(records, ahead)
             prefetch(records, ahead + RECORD - 1)
             i = np.int64(splats[j]) * RECORD
-            v0, v1, _dx, dy, fx, slope, iy, log2o = shape_in_tile(records, i, px, py, top, h)
+            v0, v1, dy, fx, slope, iy, log2o = shape_in_tile(records, i, px, py, top, h)
             for v in range(v0, v1):
-                log2a = log2_alpha(fx, slope, iy, log2o, dy)
+                log2a, _ex, _ey = log2_alpha(fx, slope, iy, log2o, dy)
                 dy = dy + step
                 T = load(state, v * LANES)
                 after = T - select(log2a >= lowest, minimum(exp2(log2a), highest) * T, zero)

@@ -231,8 +231,8 @@ def warm_up() -> None:
     """Compile everything now, or load what an earlier run compiled; later calls do not wait."""
     splats = [torch.zeros(1, n) for n in (3, 4, 3)]
     means, quats, scales = (t.requires_grad_() for t in splats)
-    camera = torch.eye(4), torch.eye(3)
+    cam_T_world, K_33 = torch.eye(4), torch.eye(3)
     rasterizer = CpuRasterizer()
-    rendering = rasterizer.rasterize(means, quats, scales, torch.ones(1), means, *camera, 8, 8)
+    rendering = rasterizer.rasterize(means, quats, scales, torch.ones(1), means, cam_T_world, K_33, 8, 8)
     rendering.rgb.sum().backward()
-    rasterizer.coverage(means, quats, scales, torch.ones(1), *(t[None] for t in camera), 8, 8)
+    rasterizer.coverage(means, quats, scales, torch.ones(1), cam_T_world[None], K_33[None], 8, 8)

@@ -36,8 +36,8 @@ RECORD = 12
 camera z; first and last + 1 pixel row that the splat reaches, clipped to the image."""
 
 SLOT = 10
-"""Columns of a gradient slot, sums over pixels: g, g dx, g dy, g dx^2, g dx dy, g dy^2 with
-g = alpha dL/dalpha and d = pixel - centre, then dL/dr, dL/dg, dL/db and dL/dz."""
+"""Columns of a gradient slot, sums over pixels: g, g ex, g ey, g ex^2, g ex ey, g ey^2 with
+g = alpha dL/dalpha and ex^2 + ey^2 = log2(e) d' S^-1 d / 2, then dL/dr, dL/dg, dL/db and dL/dz."""
 
 SUMS = SLOT + 1
 
@@ -213,21 +213,24 @@ def _sum_slots(first_slot: Any, slots: Any, i: Any, sums: Any) -> None:
 
 @njit
 def _moment_gradients(sums: Any, f: Any) -> Any:
-    """Gradients of the centre and of F from a splat's moments: P sum(g d) and P sum(g d d') P F, P = S^-1."""
-    s1, s2 = load_strided(sums, 1, SUMS), load_strided(sums, 2, SUMS)
-    s3, s4, s5 = load_strided(sums, 3, SUMS), load_strided(sums, 4, SUMS), load_strided(sums, 5, SUMS)
+    """Gradients of the centre and of F from a splat's moments.
+
+    With S^-1 = W' W and e = c W d, c^2 = log2(e) / 2, they are S^-1 sum(g d) = W' sum(g e) / c and
+    S^-1 sum(g d d') S^-1 F = W' sum(g e e') W F / c^2, which stays accurate for the thinnest splat.
+    """
+    inv_c, inv_c2 = splat(np.float32(1.1774100225154747)), splat(np.float32(1.3862943611198906))
     _xx, xy, yy, det = _covariance(f)
     k = xy / yy
-    pxx = yy / det
-    pxy = -k * pxx
-    pyy = splat(np.float32(1)) / yy - k * pxy
-    q00, q01 = pxx * s3 + pxy * s4, pxx * s4 + pxy * s5
-    q10, q11 = pxy * s3 + pyy * s4, pxy * s4 + pyy * s5
-    g00, g01, g11 = q00 * pxx + q01 * pxy, q00 * pxy + q01 * pyy, q10 * pxy + q11 * pyy
-    return pxx * s1 + pxy * s2, pxy * s1 + pyy * s2, (
-        g00 * f[0] + g01 * f[3], g00 * f[1] + g01 * f[4], g00 * f[2] + g01 * f[5],
-        g01 * f[0] + g11 * f[3], g01 * f[1] + g11 * f[4], g01 * f[2] + g11 * f[5],
-    )  # fmt: skip
+    w0, w1 = sqrt(yy / det), splat(np.float32(1)) / sqrt(yy)
+    ex, ey = load_strided(sums, 1, SUMS) * inv_c, load_strided(sums, 2, SUMS) * inv_c
+    exx, exy = load_strided(sums, 3, SUMS) * inv_c2, load_strided(sums, 4, SUMS) * inv_c2
+    eyy = load_strided(sums, 5, SUMS) * inv_c2
+    x0, x1, x2 = w0 * (f[0] - k * f[3]), w0 * (f[1] - k * f[4]), w0 * (f[2] - k * f[5])
+    y0, y1, y2 = w1 * f[3], w1 * f[4], w1 * f[5]
+    h0, h1, h2 = w0 * (exx * x0 + exy * y0), w0 * (exx * x1 + exy * y1), w0 * (exx * x2 + exy * y2)
+    h3, h4, h5 = w1 * (exy * x0 + eyy * y0), w1 * (exy * x1 + eyy * y1), w1 * (exy * x2 + eyy * y2)
+    v_mx = w0 * ex
+    return v_mx, w1 * ey - k * v_mx, (h0, h1, h2, h3 - k * h0, h4 - k * h1, h5 - k * h2)
 
 
 @njit
