@@ -105,7 +105,10 @@ def _lines_on_fitting_walls(boxes: Map, lines: Map, K_33: Map, axes: Map, floor:
     points = (lines[:, :2] * (1 - steps) + lines[:, 2:] * steps).reshape(-1, 2)
     right, down, forward = np.tile(agreement(lines, K_33, axes) * lengths(lines), 3)
     wall = _walls_hit(boxes, points, K_33, axes, floor)
-    fits = np.where(wall <= _RIGHT, down + forward, np.where(wall == _AHEAD, right + down, right + forward))
+    fits = np.where(wall <= _RIGHT, down + forward, right + forward)
+    fits = np.where(wall == _AHEAD, right + down, fits)
+    # In front of the floor stands furniture.
+    fits += np.where(wall == _DOWN, 0.7 * down, 0.0)
     return fits.sum(1) / (float((right + down + forward).sum()) + 1e-9)
 
 
@@ -159,7 +162,10 @@ def _edge_field(lines: Map, height: int, width: int, sigma: float) -> Image:
         sign = 1 if (v0 - v1, u1 - u0) >= (0, 0) else -1
         for channel, normal in ((across, v0 - v1), (down, u1 - u0)):
             cv2.line(channel, (u0, v0), (u1, v1), sign * normal / length, 1, cv2.LINE_8, 4)
-    return 2.5 * sigma * blurred(np.stack([across, down], -1), sigma)
+    field = 2.5 * sigma * blurred(np.stack([across, down], -1), sigma)
+    # Many lines side by side, as on floorboards, are no more than one.
+    strength = np.sqrt((field**2).sum(-1, keepdims=True))
+    return field / np.maximum(strength, 1)
 
 
 def _half_room(field: Image, K_33: Map, axes: Map, floor: float, sides: Map, grid: Grid) -> tuple[Map, Map]:

@@ -36,9 +36,8 @@ def raise_things(rgb: Image, sky: Mask, layout: Layout) -> Map:
     hold_y = np.maximum(hold_y, 0.1 * upright[:-1])
     hold_x[sky[:, 1:] != sky[:, :-1]] = 0
     hold_y[sky[1:] != sky[:-1]] = 0
-    # A small region with no foot of its own goes where its neighbours are.
-    area = np.bincount(labels.ravel())[labels] / labels.size
-    trust = _TRUST * np.where(foot > 0, 1.0, _ramp(area, 0.0, 0.01))
+    # Under a sky, what has no foot of its own, such as a roof, stands on what is below it.
+    trust = _TRUST * np.where((foot > 0) | (not layout.outdoors), 1.0, 0.03)
     field = Slopes(rise, trust, np.zeros_like(hold_x), slope_y, hold_x, hold_y)
     return layout.inverse + integrate_slopes(field, soft=0.001)
 
