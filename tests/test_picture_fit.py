@@ -30,6 +30,7 @@ def test_fit_keeps_its_promises(width: int, height: int, max_resolution: int) ->
         return
     out_height, out_width = fitted.rgb.shape[:2]
     left, top, right, bottom = fitted.crop
+    assert fitted.rgb.flags.writeable and fitted.rgb.flags.c_contiguous
     assert out_width % 32 == 0 and out_height % 32 == 0
     assert max(out_width, out_height) <= max_resolution
     assert fitted.scale <= 1

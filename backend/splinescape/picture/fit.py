@@ -96,7 +96,7 @@ def _resample(
     height, width = rgb.shape[:2]
     off_x, off_y = crop_x / scale, crop_y / scale
     box = (off_x, off_y, width - off_x, height - off_y)
-    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS, box=box))
+    return np.array(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS, box=box))
 
 
 def _note(width: int, height: int, size: tuple[int, int], scale: float, crop_x: float, crop_y: float) -> str:

@@ -88,7 +88,7 @@ def load_picture(path: str | Path, max_pixels: int = 2**26) -> Picture:
         notes.append(f"reduced from {stored[0]}x{stored[1]} px while loading")
     focal_px = exif_focal_px(exif, rgb.shape[1], rgb.shape[0])
     if orientation in _UPRIGHT:
-        rgb = np.ascontiguousarray(np.asarray(Image.fromarray(rgb).transpose(_UPRIGHT[orientation])))
+        rgb = np.array(Image.fromarray(rgb).transpose(_UPRIGHT[orientation]))
     return Picture(rgb, focal_px, tuple(notes))
 
 
