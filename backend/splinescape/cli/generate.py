@@ -120,7 +120,9 @@ def generate(
     with cancel_on_interrupt() as cancel:
         try:
             _run(job, outputs, quiet, cancel)
-        except CancelledError as error:
+        except (CancelledError, KeyboardInterrupt) as error:
+            if not outputs.resumable:
+                raise CancelledError("nothing was finished yet") from error
             kept = f"finished frames are kept; continue with: splinescape generate --resume {outputs.folder}"
             raise CancelledError(kept) from error
 

@@ -13,6 +13,7 @@ from splinescape.io.atomic import atomic_file, write_error
 from splinescape.viewer.rerun_sink import RerunMode
 
 BYTES_PER_SPLAT = 56
+CHECKPOINTS = "checkpoint"
 SPEC = "outputs.json"
 
 
@@ -47,7 +48,12 @@ class Outputs:
     @property
     def checkpoints(self) -> Path:
         """The folder of finished frames, removed when everything is written."""
-        return self.folder / "checkpoint"
+        return self.folder / CHECKPOINTS
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the job has begun, so that `--resume` can continue it."""
+        return (self.checkpoints / SPEC).exists()
 
     def extra(self, suffix: str) -> Path:
         """The scene in another format: gf.ply becomes gf.<suffix>."""
@@ -66,7 +72,7 @@ def recall_outputs(folder: Path) -> Outputs:
     Raises:
         InputError: no job was begun there, or its note is damaged.
     """
-    path = folder / "checkpoint" / SPEC
+    path = folder / CHECKPOINTS / SPEC
     if not path.exists():
         raise InputError(
             f"there is nothing to resume in {folder}: give the --out folder of an unfinished job"

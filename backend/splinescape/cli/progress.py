@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, T
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from splinescape.events import Event, FrameAdded, Note, Progress, StageStarted
+from splinescape.events import CoarseReported, Event, FrameAdded, Note, Progress, StageStarted
 
 if TYPE_CHECKING:
     from splinescape.render import RenderedFrame
@@ -48,6 +48,11 @@ class ProgressDisplay:
         if self._live:
             self._bars.stop()
 
+    @property
+    def bars(self) -> list[str]:
+        """The stages that have a bar now."""
+        return list(self._tasks)
+
     def __call__(self, event: Event) -> None:
         """Show one event."""
         if isinstance(event, Note):
@@ -58,8 +63,10 @@ class ProgressDisplay:
         elif isinstance(event, Progress):
             self._progress(event)
         elif isinstance(event, StageStarted):
-            self._drop_bars()
+            self._drop_bars(but=OVERALL)
             self._console.print(str(event))
+        elif isinstance(event, CoarseReported):
+            self._drop_bars()
         elif isinstance(event, FrameAdded):
             self._console.print(str(event))
 
@@ -76,8 +83,8 @@ class ProgressDisplay:
             self._tasks[event.stage], completed=event.step, total=event.total, eta_s=event.eta_s
         )
 
-    def _drop_bars(self) -> None:
-        for stage in [stage for stage in self._tasks if stage != OVERALL]:
+    def _drop_bars(self, but: str | None = None) -> None:
+        for stage in [stage for stage in self._tasks if stage != but]:
             self._bars.remove_task(self._tasks.pop(stage))
 
 
