@@ -24,10 +24,10 @@ from splinescape.inpaint.builtin.search import BLOCK, search
 from splinescape.inpaint.builtin.vote import vote
 from splinescape.jit import run_chunks
 
-ROUNDS = (2, 3, 5, 8)
+ROUNDS = (3, 4, 5, 8)
 """Searches and votes per level, finest first."""
 REGROW = 2
-"""The level that grows a second time, guided by the coarser result: fine enough for exact edges, still quick."""
+"""The level that grows a second time, guided by the coarser result: exact at edges, yet quick."""
 GUIDANCE = 0.3
 """Weight there of a pixel that only the coarser level has guessed."""
 FALLOFF = 1.2
@@ -52,8 +52,8 @@ def complete(levels: list[Level], rarity: NDArray[np.float32], seed: int) -> NDA
         seed: for the random part of the search.
 
     Returns:
-        (H, W) int64, for each pixel of the finest level the flat index of the pixel it is a copy of; known pixels
-        and pixels that no patch reaches are their own.
+        (H, W) int64, for each pixel of the finest level the flat index of the pixel it is a copy of; known
+        pixels and those that no patch reaches are their own.
     """
     matches = None
     for index in range(len(levels) - 1, -1, -1):

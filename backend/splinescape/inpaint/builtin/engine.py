@@ -36,7 +36,7 @@ class BuiltinInpainter:
         rgb_hw3: NDArray[np.uint8],
         mask_hw: NDArray[np.bool_],
         *,
-        view: View,
+        view: View,  # noqa: ARG002
         seed: int,
         depth_hw: NDArray[np.float32] | None = None,
     ) -> NDArray[np.uint8]:
@@ -131,7 +131,7 @@ def _fill(scene: Level, seed: int) -> NDArray[np.float32]:
 
 
 def _level_count(scene: Level) -> int:
-    """Levels so that the coarsest sees across the hole and has little to grow, yet keeps enough to copy from."""
+    """Levels so that the coarsest sees across the hole and has little to grow, yet enough to copy from."""
     across = np.log2(max(distance_into(scene.hole, scene.context).max() / 10, 1))
     much = np.log2(max(scene.hole.sum() / 10000, 1)) / 2
     room = np.log2(max(min(scene.hole.shape) / (3 * SIDE), 1))

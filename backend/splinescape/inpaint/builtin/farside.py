@@ -1,9 +1,9 @@
 """What a hole between a near and a far surface should show: the far one.
 
-A hole opens at a depth edge when the camera moves. From each known pixel at its rim we look across the hole. Inverse
-depth of a plane is linear in the picture, so both rims can be continued to meet: if they cross on the way, the
-surfaces touch there (wall and floor) and both may go on; if one stays in front of the other over the whole width, it
-hides it.
+A hole opens at a depth edge when the camera moves. From each known pixel at its rim we look across the hole.
+Inverse depth of a plane is linear in the picture, so both rims can be continued to meet: if they cross on the
+way, the surfaces touch there (wall and floor) and both may go on; if one stays in front of the other over the
+whole width, it hides it.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Layering:
     Attributes:
         log_inverse: (H, W) float32 log of inverse camera z at known pixels; rises towards the camera.
         wanted: (H, W) float32 the same for the surface that holes continue; at known pixels that hide it too.
-        limit: (H, W) float32 log inverse depth that holes must not come nearer than; from the nearest of the surfaces
-            that meet there. At known pixels as `wanted`.
+        limit: (H, W) float32 log inverse depth that holes must not come nearer than, from the nearest of the
+            surfaces that meet there. At known pixels as `wanted`.
         hiding: (H, W) bool, known pixels in front of what the hole nearest to them shows.
     """
 
@@ -81,7 +81,7 @@ def find_layers(depth_hw: NDArray[np.float32], hole: NDArray[np.bool_]) -> Layer
 def _continue(
     log_inverse: NDArray[np.float32], far_rim: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean of log inverse depth between the far rims, and a power mean that stays close to the nearest of them."""
+    """Log inverse depth between the far rims: its mean, and a power mean close to the nearest of them."""
     powers = np.exp(NEAREST_POWER * (log_inverse - log_inverse.max()))
     filled = push_pull(np.stack([log_inverse, powers], axis=-1), far_rim)
     limit = np.log(np.maximum(filled[..., 1], 1e-30)) / NEAREST_POWER + log_inverse.max()
@@ -108,7 +108,7 @@ def _inverse_depth(depth_hw: NDArray[np.float32], known: NDArray[np.bool_]) -> N
 
 
 @njit(error_model="numpy")
-def _slope_behind(inverse, known, y, x, dy, dx):
+def _slope_behind(inverse, known, y, x, dy, dx):  # type: ignore[no-untyped-def]
     """Change of inverse depth per step along (dy, dx), measured behind (y, x); 0 at an edge."""
     height, width = known.shape
     here = inverse[int(y), int(x)]
@@ -128,10 +128,11 @@ def _slope_behind(inverse, known, y, x, dy, dx):
 
 
 @njit(error_model="numpy")
-def _look_across(first, last, inverse, known, rim, cosines, sines, votes):
-    """votes[y, x] = (sight lines from that rim pixel across the hole that end far behind it, all sight lines).
+def _look_across(first, last, inverse, known, rim, cosines, sines, votes):  # type: ignore[no-untyped-def]
+    """votes[y, x] = (sight lines from that rim pixel across the hole that end behind it, all sight lines).
 
-    Short lines count more, and those along the rim less; one that leaves the picture finds nothing, and counts half.
+    Short lines count more, those along the rim less; one that leaves the picture finds nothing and counts
+    half.
     """
     height, width = known.shape
     for i in range(first, last):
@@ -176,8 +177,8 @@ def _look_across(first, last, inverse, known, rim, cosines, sines, votes):
 
 
 @njit(error_model="numpy")
-def _agree(first, last, inverse, rim, votes, share):
-    """share[i] = part of the votes of rim[i] and its neighbours on the same surface that found something behind."""
+def _agree(first, last, inverse, rim, votes, share):  # type: ignore[no-untyped-def]
+    """share[i] = part of the votes at rim[i] and near it on the same surface that found something behind."""
     height, width = inverse.shape
     for i in range(first, last):
         y = rim[i] // width

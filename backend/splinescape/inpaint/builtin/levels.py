@@ -17,7 +17,7 @@ class Level:
     """One scale of the picture to complete.
 
     Attributes:
-        image: (H, W, 4) float32: colour in [0, 1] and texture strength; hole pixels are written as they get known.
+        image: (H, W, 4) float32: colour in [0, 1] and texture strength; holes get filled in place.
         known: (H, W) bool, pixels that patches may be copied from.
         context: (H, W) bool, the known pixels that a hole has to go on from; others hide what it shows.
         hole: (H, W) bool, pixels to fill.
@@ -72,7 +72,8 @@ def _mean(
     for quarter in quarters:
         count += valid[quarter]
         total += values[quarter] * valid[quarter][..., None]
-    return count, total / np.maximum(count, 1)[..., None]
+    total /= np.maximum(count, 1)[..., None]
+    return count, total
 
 
 def patch_sources(known: NDArray[np.bool_]) -> NDArray[np.bool_]:

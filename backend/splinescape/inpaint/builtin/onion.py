@@ -1,7 +1,7 @@
 """First guess at the coarsest level: whole patches copied along the strongest structures first.
 
-Criminisi et al. 2004, "Region filling and object removal by exemplar-based image inpainting", with an exhaustive
-search around; the levels where this runs have only a few thousand pixels.
+Criminisi et al. 2004, "Region filling and object removal by exemplar-based image inpainting", with an
+exhaustive search around; the levels where this runs have only a few thousand hole pixels.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ REACH = 64
 
 
 @njit(error_model="numpy")
-def _luma(image, pixel):
+def _luma(image, pixel):  # type: ignore[no-untyped-def]
     at = pixel * CHANNELS
     return image[at] + image[at + 1] + image[at + 2]
 
 
 @njit(error_model="numpy")
-def _slope(image, state, pixel, stride):
+def _slope(image, state, pixel, stride):  # type: ignore[no-untyped-def]
     """Central or one-sided difference over known pixels."""
     ahead = state[pixel + stride] > 0
     behind = state[pixel - stride] > 0
@@ -37,7 +37,7 @@ def _slope(image, state, pixel, stride):
 
 
 @njit(error_model="numpy")
-def _structure(image, state, width, anchor):
+def _structure(image, state, width, anchor):  # type: ignore[no-untyped-def]
     """Strongest gradient among the known pixels of a patch."""
     height = state.shape[0] // width
     best = np.float32(0)
@@ -57,7 +57,7 @@ def _structure(image, state, width, anchor):
 
 
 @njit(error_model="numpy")
-def grow(image, width, state, hole, allowed, offered, wanted, crowding, crowd_step, guess, offset):
+def grow(image, width, state, hole, allowed, offered, wanted, crowding, crowd_step, guess, offset):  # type: ignore[no-untyped-def]
     """Fill hole (H*W bool) in place in image (H*W*4); offset (H*W) gets where each pixel is copied from.
 
     state (H*W) float32 is the confidence: 1 known, 0 hole and ignored pixels; it grows as the hole fills.

@@ -17,8 +17,8 @@ inner = partial(numba.njit, nogil=True, fastmath=True, error_model="numpy")
 
 
 @inner
-def load_patch(image, weight, width, anchor, values, weights):
-    """Copy a target patch and its pixel weights, repeated per channel; returns the sum of the pixel weights."""
+def load_patch(image, weight, width, anchor, values, weights):  # type: ignore[no-untyped-def]
+    """Copy a target patch, and its pixel weights once per channel; returns the sum of the pixel weights."""
     total = np.float32(0)
     k = 0
     for dy in range(SIDE):
@@ -34,7 +34,7 @@ def load_patch(image, weight, width, anchor, values, weights):
 
 
 @inner
-def patch_distance(image, width, anchor, values, weights, limit):
+def patch_distance(image, width, anchor, values, weights, limit):  # type: ignore[no-untyped-def]
     """Weighted sum of squared differences; gives up, with some larger number, once it passes `limit`.
 
     Unsigned indices and a row length that the compiler does not know are what makes it emit vector code.

@@ -13,7 +13,7 @@ from splinescape.jit import run_chunks
 
 ROW_PRIOR = 0.6
 COLUMN_PRIOR = 0.25
-"""Times a distance relative to the picture's longer side: sky comes from the sky's rows, floor from the floor's."""
+"""Times a distance over the picture's longer side: sky comes from the sky's rows, and floor from its own."""
 DEPTH_PRIOR = 0.2
 """Times a difference of log depth."""
 HIDING_PRICE = 0.5
@@ -104,6 +104,6 @@ def find_rarity(levels: list[Level]) -> NDArray[np.float32]:
             run_chunks(uniqueness, sources.size, image, ones, width, sources, limit, found)
             coarse = np.zeros(level.hole.shape, np.float32)
             coarse.reshape(-1)[sources] = found
-            factor = rarity.shape[0] // coarse.shape[0]
+            factor = len(rarity) // len(coarse)
             return np.repeat(np.repeat(coarse, factor, axis=0), factor, axis=1)
     return rarity

@@ -1,8 +1,8 @@
 """PatchMatch: for each target patch, a source patch that looks alike.
 
-Barnes et al. 2009, "PatchMatch: a randomized correspondence algorithm for structural image editing". Targets are cut
-into blocks of fixed size; inside a block candidates propagate in scan order, across blocks they come from the
-previous pass. So blocks can run on any number of threads with the same result.
+Barnes et al. 2009, "PatchMatch: a randomized correspondence algorithm for structural image editing". Targets
+are cut into blocks of fixed size; inside a block candidates propagate in scan order, across blocks they come
+from the previous pass. So blocks can run on any number of threads with the same result.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ LONELY = np.float32(0.006)
 DEPTH_CAP = np.float32(0.02)
 FRONT_SLACK = np.float32(0.12)
 FRONT_PRICE = np.float32(1)
-"""A patch is as good as ruled out if some pixel of it is this much nearer, in log depth, than the hole's surface."""
+"""A patch with a pixel this much nearer, in log depth, than the hole's surface is as good as ruled out."""
 _MANY = np.float32(1e30)
 
 
 @inner
-def random_int(seed, key, bound):
+def random_int(seed, key, bound):  # type: ignore[no-untyped-def]
     """A number in [0, bound) from a counter-based generator (splitmix64 finaliser)."""
     z = seed + np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -34,10 +34,11 @@ def random_int(seed, key, bound):
 
 
 @inner
-def prior_cost(offered, source, wanted, target, crowding):
+def prior_cost(offered, source, wanted, target, crowding):  # type: ignore[no-untyped-def]
     """Cost of a source that has nothing to do with its looks: place, depth, and how often it is used already.
 
-    offered, wanted (H*W, 4): scaled row, column, nearness, and log nearness of the nearest pixel in the patch.
+    offered, wanted (H*W, 4): scaled row, column and depth, and log inverse depth of the patch's nearest
+    pixel.
     """
     dy = offered[source, 0] - wanted[target, 0]
     dx = offered[source, 1] - wanted[target, 1]
@@ -48,7 +49,7 @@ def prior_cost(offered, source, wanted, target, crowding):
 
 
 @inner
-def _implied(t, j, width, targets, here, allowed):
+def _implied(t, j, width, targets, here, allowed):  # type: ignore[no-untyped-def]
     """Where target `t` copies from if it goes on with the match `here` of target j, or -1."""
     shift = np.int64(t) - targets[j]
     s = here + shift
@@ -59,7 +60,7 @@ def _implied(t, j, width, targets, here, allowed):
 
 
 @inner
-def _source_cost(image, width, s, values, weights, total, t, offered, wanted, crowding, around, limit):
+def _source_cost(image, width, s, values, weights, total, t, offered, wanted, crowding, around, limit):  # type: ignore[no-untyped-def]
     """Cost of copying patch `s` to target `t`; some number above `limit` if it is not below."""
     alone = np.float32(0)
     for k in range(4):
@@ -72,7 +73,7 @@ def _source_cost(image, width, s, values, weights, total, t, offered, wanted, cr
 
 
 @njit(error_model="numpy")
-def search(
+def search(  # type: ignore[no-untyped-def]
     first,
     last,
     image,
@@ -94,9 +95,9 @@ def search(
 ):
     """Improve `match` for the target blocks [first, last).
 
-    image (H*W*4), weight (H*W): flat level; targets (N,): flat anchors on a grid of `step`; target_id (H*W): index
-    of the target at an anchor or -1; allowed (H*W): anchors of source patches; offered, wanted (H*W, 4),
-    crowding (H*W): see `prior_cost`; old_match (N,): the previous pass; match, cost (N,): written.
+    image (H*W*4), weight (H*W): flat level; targets (N,): flat anchors on a grid of `step`; target_id (H*W):
+    index of the target at an anchor or -1; allowed (H*W): anchors of source patches; offered, wanted (H*W,
+    4), crowding (H*W): see `prior_cost`; old_match (N,): the previous pass; match, cost (N,): written.
     """
     height = allowed.shape[0] // width
     values = np.empty(SIDE * SIDE * CHANNELS, np.float32)

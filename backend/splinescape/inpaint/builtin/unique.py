@@ -9,7 +9,7 @@ from splinescape.jit import njit
 
 
 @njit(error_model="numpy")
-def uniqueness(first, last, image, ones, width, sources, limit, out):
+def uniqueness(first, last, image, ones, width, sources, limit, out):  # type: ignore[no-untyped-def]
     """out[i] = mean squared distance from source i to the most similar source that does not overlap it.
 
     Stops at `limit`. image (H*W*4), ones (H*W) of 1; sources (N,) flat anchors; fills out[first:last].

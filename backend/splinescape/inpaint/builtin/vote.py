@@ -12,15 +12,15 @@ DOUBT = np.float32(1.25e-4)
 
 
 @njit(error_model="numpy")
-def vote(first, last, image, width, pixels, targets, target_id, step, match, trust, window, out, offset):
-    """Each pixel of pixels[first:last] takes the candidate nearest to the weighted mean of all its candidates.
+def vote(first, last, image, width, pixels, targets, target_id, step, match, trust, window, out, offset):  # type: ignore[no-untyped-def]
+    """Each of pixels[first:last] takes the candidate nearest to the weighted mean of all its candidates.
 
-    A candidate is the pixel that one of the patches covering it would copy there. The plain mean of Wexler et al.
-    blurs where patches disagree, and blurred patches then match smooth places; a real pixel stays sharp.
+    A candidate is the pixel that one of the patches covering it would copy there. The plain mean of Wexler et
+    al. blurs where patches disagree, and blurred patches then match smooth places; a real pixel stays sharp.
 
-    image (H*W*4), pixels (M,) flat hole pixels, trust (N,) weight of each match, window (SIDE, SIDE) weight inside
-    a patch; out (M, 4) and offset (M,), where the pixel is copied from, are written. Pixels that no patch covers
-    keep their colour and get offset 0.
+    image (H*W*4), pixels (M,) flat hole pixels, trust (N,) weight of each match, window (SIDE, SIDE) weight
+    inside a patch; out (M, 4) and offset (M,), where the pixel is copied from, are written. Pixels that no
+    patch covers keep their colour and get offset 0.
     """
     mean = np.empty(CHANNELS, np.float32)
     for k in range(first, last):
