@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from .lightmap import LightMap, Texels
+from .lightmap import LightMap, Texels, fill_all
 from .noise import Array
 from .occluder import ShapeTree, tangents
 from .shapes import Shape
@@ -38,8 +38,7 @@ def bounced(
             for t, d, e, color in zip(texels, direct, extra, colors, strict=True)
         ]
         gather = partial(_gathered, tree=tree, glow=glow, rays=rays)
-        gathered = pool.map(gather, texels)
-        extra = [t.filled(light).softened(3) for t, light in zip(texels, gathered, strict=True)]
+        extra = [m.softened(3) for m in fill_all(texels, gather, pool)]
     return extra
 
 
@@ -49,9 +48,8 @@ def _mean_color(shape: Shape, texels: Texels) -> Array:
     return (shape.albedo(surface, texels.face) ** 2.2).mean(1, keepdims=True)
 
 
-def _gathered(texels: Texels, tree: ShapeTree, glow: Sequence[LightMap], rays: int) -> Array:
-    """(3, T) mean glow that cosine-weighted rays from the texels meet; nothing where they meet nothing."""
-    points, normals = texels.points, texels.normals
+def _gathered(points: Array, normals: Array, tree: ShapeTree, glow: Sequence[LightMap], rays: int) -> Array:
+    """(3, N) mean glow that cosine-weighted rays from the points meet; nothing where they meet nothing."""
     tangent, other = tangents(normals)
     spin = np.random.default_rng(points.shape[1]).uniform(0, 2 * np.pi, points.shape[1])
     total = np.zeros_like(points)
@@ -66,8 +64,11 @@ def _gathered(texels: Texels, tree: ShapeTree, glow: Sequence[LightMap], rays: i
 def _glow_along(points: Array, way: Array, tree: ShapeTree, glow: Sequence[LightMap]) -> Array:
     nearest, owner = tree.nearest(points, way, np.inf)
     seen = np.zeros_like(points)
-    for i in np.unique(owner[owner >= 0]):
-        at = np.flatnonzero(owner == i)
+    order = np.argsort(owner, kind="stable")
+    numbers, starts = np.unique(owner[order], return_index=True)
+    for i, at in zip(numbers, np.split(order, starts[1:]), strict=True):
+        if i < 0:
+            continue
         shape = tree.shapes[i]
         _, face = shape.hit(points[:, at], way[:, at])
         surface = shape.surface(points[:, at] + way[:, at] * nearest[at], face)

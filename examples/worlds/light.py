@@ -6,11 +6,12 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from .bounce import bounced
-from .lightmap import LightMap, Texels
+from .lightmap import LightMap, Texels, fill_all
 from .noise import Array, dot, smoothstep
 from .occluder import ShapeTree, tangents
 from .shapes import Shape
@@ -87,20 +88,18 @@ def bake(shapes: Sequence[Shape], lighting: Lighting, quality: BakeQuality) -> t
     tree = ShapeTree.of(shapes)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         texels = [Texels.of(shape, quality.texel, quality.most) for shape in shapes]
-        maps = list(pool.map(lambda t: _direct(t, tree, lighting, quality).softened(1), texels))
+        direct = partial(_light_at, tree=tree, lighting=lighting, quality=quality)
+        maps = [m.softened(1) for m in fill_all(texels, direct, pool)]
         if quality.bounces:
             coarse = [Texels.of(shape, 4 * quality.texel, quality.most) for shape in shapes]
-            first = list(pool.map(lambda t: _direct(t, tree, lighting, quality), coarse))
-            extra = bounced(coarse, first, tree, quality.bounces, quality.bounce_rays, pool)
+            extra = bounced(
+                coarse, fill_all(coarse, direct, pool), tree, quality.bounces, quality.bounce_rays, pool
+            )
             maps = [
                 replace(m, texels=m.texels + e(t.uv, t.face).T)
                 for m, e, t in zip(maps, extra, texels, strict=True)
             ]
     return tuple(replace(m, texels=m.texels ** np.float32(1 / _GAMMA)) for m in maps)
-
-
-def _direct(texels: Texels, tree: ShapeTree, lighting: Lighting, quality: BakeQuality) -> LightMap:
-    return texels.filled(_light_at(texels.points, texels.normals, tree, lighting, quality))
 
 
 def _light_at(

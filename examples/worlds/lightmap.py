@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +11,8 @@ from numpy.typing import NDArray
 
 from .noise import Array
 from .shapes import Shape
+
+_PART = 8192
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,13 +81,14 @@ class Texels:
 
     @staticmethod
     def of(shape: Shape, texel: float, most: int) -> Texels:
-        """Texels of `texel` metres, larger with the distance beyond 4 m, at most `most` per side of a face."""
+        """Texels of `texel` metres, larger with the distance beyond 4 m, at most `most` per side."""
         charts = shape.charts()
         extent = charts[:, 1] - charts[:, 0]
         bounds = shape.bounds()
         away = 0.0 if bounds is None else float(np.linalg.norm(bounds, axis=1).min())
         size = texel * max(1.0, away / 4) * shape.units_per_metre
         counts = np.clip(np.ceil(extent / size), 2, most).astype(np.int64)
+        counts[list(shape.hidden)] = 2
         placed = []
         for face, (width, height) in enumerate(counts):
             x, y = np.meshgrid((np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height)
@@ -108,6 +113,19 @@ class Texels:
     def filled(self, light: Array) -> LightMap:
         """The map with light (3, T)."""
         return replace(self.empty, texels=np.ascontiguousarray(light.T, np.float32))
+
+
+def fill_all(
+    texels: Sequence[Texels], light: Callable[[Array, Array], Array], pool: Executor
+) -> list[LightMap]:
+    """Fill the maps of many shapes with `light` of (points, normals), (3, N) each, in large equal parts."""
+    points = np.concatenate([t.points for t in texels], axis=1)
+    normals = np.concatenate([t.normals for t in texels], axis=1)
+    cuts = range(_PART, points.shape[1], _PART)
+    parts = pool.map(light, np.split(points, cuts, axis=1), np.split(normals, cuts, axis=1))
+    ends = np.cumsum([t.points.shape[1] for t in texels])[:-1]
+    lights = np.split(np.concatenate(list(parts), axis=1), ends, axis=1)
+    return [t.filled(own) for t, own in zip(texels, lights, strict=True)]
 
 
 def _blur(image: Array) -> Array:

@@ -46,8 +46,8 @@ class ShapeTree:
         """First hits of rays from points (3, N) along way (3, N).
 
         Returns:
-            Lengths (N,) in units of `way`, +inf for none, and numbers of shapes (N,), -1 for none. What is farther
-            than `limit` may be missed.
+            Lengths (N,) in units of `way`, +inf for none, and numbers of shapes (N,), -1 for none.
+            What is farther than `limit` may be missed.
         """
         best = np.full(points.shape[1], np.inf, np.float32)
         owner = np.full(points.shape[1], -1, np.int64)

@@ -37,6 +37,7 @@ class Convex:
         world_R_local: (3, 3); center: (3,) origin of the local frame in the world.
         textures: one for all faces, or one per face.
         inside: a room: its inner walls are what rays hit.
+        hidden: faces that nobody ever sees, and whose light need not be exact.
         shadows: corners in face coordinates of the part of an endless face whose light is baked.
     """
 
@@ -46,6 +47,7 @@ class Convex:
     world_R_local: Array
     textures: tuple[Texture, ...]
     inside: bool = False
+    hidden: tuple[int, ...] = ()
     shadows: tuple[tuple[float, float], tuple[float, float]] = ((-1.0, -1.0), (1.0, 1.0))
     tangents: Array = field(init=False)
     world_normals: Array = field(init=False)
@@ -137,6 +139,7 @@ class Ellipsoid:
     radii: Array
     texture: Texture
     surrounds = False
+    hidden = ()
 
     @property
     def units_per_metre(self) -> float:
@@ -198,6 +201,7 @@ class Cone:
     radius: float
     texture: Texture
     surrounds = False
+    hidden = ()
     units_per_metre = 1.0
 
     def charts(self) -> Array:
@@ -261,13 +265,14 @@ def box(
     *textures: Texture,
     yaw: float = 0.0,
     inside: bool = False,
+    hidden: tuple[int, ...] = (),
 ) -> Convex:
     """A box of `size` metres, turned by `yaw` degrees about the vertical.
 
     One texture for all faces, or six in the order +x, -x, +y (bottom), -y (top), +z (far), -z (near).
     """
     half = np.repeat(np.array(size, np.float32) / 2, 2)
-    return Convex(_AXES, half, np.array(center, np.float32), _yaw(yaw), textures, inside)
+    return Convex(_AXES, half, np.array(center, np.float32), _yaw(yaw), textures, inside, hidden)
 
 
 def roof(
