@@ -31,7 +31,15 @@ _HOMES = {
     "load_scene": "splinescape.scene.scene",
 }
 
-__all__ = ["CameraPath", "DepthPrediction", "SceneConfig", "ScenePipeline", "SceneResult", "View", "load_scene"]
+__all__ = [
+    "CameraPath",
+    "DepthPrediction",
+    "SceneConfig",
+    "ScenePipeline",
+    "SceneResult",
+    "View",
+    "load_scene",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""A scene in progress on disk: the job, and one file per completed frame.
+"""A scene in progress on disk: the job, one file per completed frame, and the scene after the latest one.
 
 Everything that the rest of the work depends on is stored, so that a run that is continued after `kill -9` gives the
 same bytes as one that was never interrupted. Files are written whole or not at all.
@@ -7,7 +7,6 @@ same bytes as one that was never interrupted. Files are written whole or not at 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from splinescape.scene.splats import Splats
 
 _JOB = "job.json"
 _PICTURE = "picture.png"
+_SCENE = "scene.npz"
 _FRAME_FIELDS = ("rgb", "depth", "confidence", "inpaint", "inpaint_wo_edge", "K_33", "cam_T_world")
 _SPLAT_FIELDS = ("means", "log_scales", "quats", "opacity_logits", "sh")
 
@@ -64,11 +64,18 @@ class Job:
 
 
 @dataclass(frozen=True, eq=False)
-class SavedFrame:
-    """A frame, the splats it brought, and where the work stood after it (`state` is JSON data)."""
+class Scenery:
+    """The scene after its latest frame.
 
-    frame: Frame
+    Attributes:
+        frames: all frames so far. splats: the whole scene. fixed_colors: (N,) bool, see `Grown`.
+        counts: splats that each frame brought. state: where coarse expansion stands, JSON data.
+    """
+
+    frames: list[Frame]
     splats: Splats
+    fixed_colors: NDArray[np.bool_]
+    counts: list[int]
     state: dict[str, Any]
 
 
@@ -77,6 +84,7 @@ class Checkpoint:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._saved = 0
 
     def begin(self, job: Job) -> None:
         """Start the job here, or continue the same job that is here already.
@@ -96,26 +104,64 @@ class Checkpoint:
         with atomic_file(self.folder / _JOB) as file:
             file.write(json.dumps(job.spec(), indent=1).encode())
 
-    def save(self, index: int, saved: SavedFrame) -> None:
-        """Store frame `index`; raises InputError when the disk is full or not writable."""
-        arrays = {f"frame_{name}": getattr(saved.frame, name) for name in _FRAME_FIELDS}
-        arrays |= {f"splats_{name}": getattr(saved.splats, name).numpy() for name in _SPLAT_FIELDS}
-        with atomic_file(self._frame_path(index)) as file:
-            np.savez(file, state=np.frombuffer(json.dumps(saved.state).encode(), np.uint8), **arrays)
+    def save(self, progress: Scenery) -> None:
+        """Store the latest frame and the scene; raises InputError when the disk is full or not writable.
 
-    def load(self) -> list[SavedFrame]:
-        """All frames stored so far, in order.
+        The scene is replaced last and names the number of frames that belong to it, so a crash in between leaves
+        the state after the frame before.
+        """
+        count = len(progress.frames)
+        for index in range(count):
+            if index >= self._saved:
+                frame = progress.frames[index]
+                _write(self._frame_path(index), {name: getattr(frame, name) for name in _FRAME_FIELDS})
+        self._saved = count
+        arrays = {name: getattr(progress.splats, name).numpy() for name in _SPLAT_FIELDS}
+        info = json.dumps({"counts": progress.counts, "state": progress.state}).encode()
+        _write(
+            self.folder / _SCENE,
+            {**arrays, "fixed_colors": progress.fixed_colors, "info": np.frombuffer(info, np.uint8)},
+        )
+
+    def load(self) -> Scenery | None:
+        """The scene after its latest completed frame; None when there is none yet.
 
         Raises:
             InputError: a file is damaged.
         """
-        frames = []
-        while (path := self._frame_path(len(frames))).exists():
-            frames.append(_read_frame(path))
-        return frames
+        path = self.folder / _SCENE
+        if not path.exists():
+            return None
+        try:
+            arrays = _read(path)
+            info = json.loads(arrays["info"].tobytes())
+            splats = Splats(*(torch.from_numpy(arrays[name]) for name in _SPLAT_FIELDS))
+            counts = [int(count) for count in info["counts"]]
+            frames = []
+            for index in range(len(counts)):
+                path = self._frame_path(index)
+                frames.append(
+                    Frame(**{name: value for name, value in _read(path).items() if name in _FRAME_FIELDS})
+                )
+            self._saved = len(counts)
+            return Scenery(frames, splats, arrays["fixed_colors"], counts, info["state"])
+        except Exception as error:  # zipfile, numpy and json each raise their own kinds on a damaged file
+            raise InputError(
+                f"the checkpoint {path} is damaged: delete {self.folder} and start again"
+            ) from error
 
     def _frame_path(self, index: int) -> Path:
         return self.folder / f"frame_{index:03d}.npz"
+
+
+def _write(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    with atomic_file(path) as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def _read(path: Path) -> dict[str, NDArray[Any]]:
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
 
 
 def open_job(folder: Path) -> Job:
@@ -152,19 +198,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path} ({error}): delete the folder and start the scene again") from error
+        raise InputError(
+            f"cannot read {path} ({error}): delete the folder and start the scene again"
+        ) from error
     if not isinstance(data, dict):
         raise InputError(f"{path} is not a job: delete the folder and start the scene again")
     return data
-
-
-def _read_frame(path: Path) -> SavedFrame:
-    try:
-        data = io.BytesIO(path.read_bytes())
-        with np.load(data, allow_pickle=False) as arrays:
-            frame = Frame(**{name: arrays[f"frame_{name}"] for name in _FRAME_FIELDS})
-            splats = Splats(*(torch.from_numpy(arrays[f"splats_{name}"]) for name in _SPLAT_FIELDS))
-            state = json.loads(arrays["state"].tobytes())
-    except Exception as error:  # zipfile, numpy and json each raise their own kinds on a damaged file
-        raise InputError(f"the checkpoint {path} is damaged: delete it to compute that frame again") from error
-    return SavedFrame(frame, splats, state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event as CancelEvent
 from typing import Any
@@ -16,14 +16,23 @@ from splinescape import __version__, engines
 from splinescape.camera.path import CameraPath
 from splinescape.camera.shapes import scene_radius
 from splinescape.camera.view import View
-from splinescape.checkpoint import Checkpoint, Job, SavedFrame
-from splinescape.coarse.expand import Engines, call_depth, call_inpainter, expand_view, grow_scene
+from splinescape.checkpoint import Checkpoint, Job, Scenery
+from splinescape.coarse.expand import Engines, Grown, call_depth, call_inpainter, expand_view, grow_scene
 from splinescape.coarse.report import CoarseFrame, CoarseSummary
 from splinescape.coarse.walk import DensePath, Phase, Walk
 from splinescape.config import SceneConfig
 from splinescape.depth import DepthEstimator
 from splinescape.errors import CancelledError, InputError
-from splinescape.events import CoarseReported, FrameAdded, Note, OnEvent, Progress, SceneChanged, StageStarted
+from splinescape.events import (
+    CoarseReported,
+    FrameAdded,
+    FrameRole,
+    Note,
+    OnEvent,
+    Progress,
+    SceneChanged,
+    StageStarted,
+)
 from splinescape.inpaint import Inpainter
 from splinescape.picture.border import add_border
 from splinescape.picture.fit import fit_picture
@@ -34,11 +43,15 @@ from splinescape.scene.meta import SceneMeta
 from splinescape.scene.scene import Scene
 from splinescape.scene.shell import shell_radius
 from splinescape.scene.splats import Splats
+from splinescape.train.match import match_colors
 from splinescape.train.trainer import Schedule, TrainingView, train_splats
 
-FIRST_SCHEDULE = Schedule(steps=100)
-GROW_SCHEDULE = Schedule(steps=60)
-FINE_SCHEDULE = Schedule(steps=200, lr_sh=0.005, lr_log_scales=0.005, lr_opacity=0.02, lr_means=0.01, lr_quats=0.001)
+FIRST_SCHEDULE = Schedule(steps=60)
+GROW_SCHEDULE = Schedule(steps=30)
+SETTLE_SCHEDULE = Schedule(steps=40)
+FINE_SCHEDULE = Schedule(
+    steps=200, lr_sh=0.005, lr_log_scales=0.005, lr_opacity=0.02, lr_means=0.01, lr_quats=0.001, dssim=0.2
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,40 +171,37 @@ class _Run:
     checkpoint: Checkpoint | None = None
 
     def make(self, rgb: NDArray[np.uint8], path: CameraPath | None, focal_px: float | None) -> SceneResult:
-        saved = self.checkpoint.load() if self.checkpoint is not None else []
-        if saved:
-            self.emit(Note(f"continuing after {len(saved)} finished frames"))
-        frames, parts = [s.frame for s in saved], [s.splats for s in saved]
-        if len(saved) < self._first_count():
-            frames, parts = self._first_frames(rgb, focal_px)
-            saved = []
+        done = self.checkpoint.load() if self.checkpoint is not None else None
+        if done is None:
+            done = self._begin(rgb, focal_px)
+            self._save(done)
         else:
-            for i, s in enumerate(saved):
-                self._announce(i, s.frame, s.splats)
-        splats = Splats.concatenate(parts)
-        shell = shell_radius(frames[self._first_count() - 1].depth)
-        self.emit(SceneChanged(splats))
-        path = path or self._spiral(frames)
-        summary = CoarseSummary(scene_frames=len(frames), gaussian_frames=len(frames), total_splats=len(splats))
+            self.emit(Note(f"continuing after {len(done.frames)} finished frames"))
+        self._announce_all(done)
+        shell = shell_radius(done.frames[self._first_count() - 1].depth)
+        path = path or self._spiral(done.frames)
+        count = len(done.frames)
+        summary = CoarseSummary(scene_frames=count, gaussian_frames=count, total_splats=len(done.splats))
         if self.config.stage in ("coarse", "fine"):
-            splats, summary = self._coarse(path, frames, parts, splats, shell, saved)
-        if self.config.stage == "fine":
-            splats = self._fine(frames, splats)
+            done, summary = self._coarse(path, done, shell)
+        splats = self._fine(done.frames, done.splats) if self.config.stage == "fine" else done.splats
+        first = done.frames[0]
         meta = SceneMeta(
             version=__version__,
-            K_33=frames[0].K_33,
-            width=frames[0].width,
-            height=frames[0].height,
+            K_33=first.K_33,
+            width=first.width,
+            height=first.height,
             seed=self.config.seed,
             engines=self.names,
         )
-        return SceneResult(Scene(splats, meta, self.engines.rasterizer), frames, path, summary)
+        return SceneResult(Scene(splats, meta, self.engines.rasterizer), done.frames, path, summary)
 
     def _first_count(self) -> int:
         """Frames before expansion: the picture, and its outpainted canvas if there is one."""
         return 1 if self.config.stage == "no-outpaint" else 2
 
-    def _first_frames(self, rgb: NDArray[np.uint8], focal_px: float | None) -> tuple[list[Frame], list[Splats]]:
+    def _begin(self, rgb: NDArray[np.uint8], focal_px: float | None) -> Scenery:
+        """The picture with its border, its depth, and splats that show it."""
         fitted = fit_picture(rgb, self.config.max_resolution)
         for note in fitted.notes:
             self.emit(Note(note))
@@ -204,7 +214,9 @@ class _Run:
         filled = canvas.rgb
         if canvas.inpaint.any():
             self._stage("outpaint", f"filling the border of a {width}x{height} canvas")
-            filled = call_inpainter(self.engines.inpainter, canvas.rgb, canvas.inpaint, view, self.config.seed, None)
+            filled = call_inpainter(
+                self.engines.inpainter, canvas.rgb, canvas.inpaint, view, self.config.seed, None
+            )
         self._stage("depth", "predicting depth and focal length")
         prediction = call_depth(self.engines.depth, filled, K, view)
         whole = Frame(
@@ -219,23 +231,26 @@ class _Run:
         frames = _split_canvas(whole, canvas.inpaint, canvas.left, canvas.top)[: self._first_count()]
         keeps = [~canvas.inpaint, canvas.inpaint][: len(frames)]
         shell = shell_radius(prediction.depth)
-        parts = [lift_frame(whole, shell, keep) for keep in keeps]
-        self._stage("train", f"fitting {sum(map(len, parts))} splats to the picture")
-        view_all = TrainingView(whole.rgb, np.ones((height, width), np.float32), whole.K_33, whole.cam_T_world)
-        trained = train_splats(
-            Splats.concatenate(parts), 0, [view_all], self.engines.rasterizer, FIRST_SCHEDULE, self._steps("train"), self.cancel
+        lifted = [lift_frame(whole, shell, keep) for keep in keeps]
+        splats = Splats.concatenate(part.splats for part in lifted)
+        pixels, fixed = (np.concatenate([getattr(part, n) for part in lifted]) for n in ("pixels", "fixed"))
+        self._stage("train", f"fitting {len(splats)} splats to the picture")
+        rasterizer = self.engines.rasterizer
+        splats = match_colors(splats, 0, whole, pixels, fixed, rasterizer)
+        view_all = TrainingView(
+            whole.rgb, np.ones((height, width), np.float32), whole.K_33, whole.cam_T_world
         )
-        parts = _cut(trained, [len(p) for p in parts])
-        for i, (frame, part) in enumerate(zip(frames, parts, strict=True)):
-            if self.checkpoint is not None:
-                self.checkpoint.save(i, SavedFrame(frame, part, {}))
-            self._announce(i, frame, part)
-        return frames, parts
+        splats = train_splats(
+            splats, [view_all], rasterizer, FIRST_SCHEDULE, fixed, self._steps("train"), self.cancel
+        )
+        return Scenery(frames, splats, fixed, [len(part.splats) for part in lifted], {})
 
     def _spiral(self, frames: list[Frame]) -> CameraPath:
         config = self.config
         widest = frames[-1] if len(frames) == 1 else frames[1]
-        radius = scene_radius(widest.depth, widest.K_33, config.traj_min_percentage, config.traj_max_percentage)
+        radius = scene_radius(
+            widest.depth, widest.K_33, config.traj_min_percentage, config.traj_max_percentage
+        )
         return CameraPath.spiral(
             radius,
             forward_ratio=config.traj_forward_ratio,
@@ -243,64 +258,100 @@ class _Run:
             wide=widest.width >= widest.height,
         )
 
-    def _coarse(
-        self,
-        path: CameraPath,
-        frames: list[Frame],
-        parts: list[Splats],
-        splats: Splats,
-        shell: float,
-        saved: list[SavedFrame],
-    ) -> tuple[Splats, CoarseSummary]:
+    def _coarse(self, path: CameraPath, done: Scenery, shell: float) -> tuple[Scenery, CoarseSummary]:
         config, rasterizer = self.config, self.engines.rasterizer
         self._stage("coarse", "looking for uncovered views along the path")
-        dense = _dense_path(path, frames, config)
-        state = saved[-1].state if saved else {}
-        walk = Walk.restore(dense, config, rasterizer, state) if state else Walk.begin(dense, config, rasterizer, splats)
+        dense = _dense_path(path, done.frames, config)
+        if done.state:
+            walk = Walk.restore(dense, config, rasterizer, done.splats, done.state)
+        else:
+            walk = Walk.begin(dense, config, rasterizer, done.splats)
         for index, phase in walk.poses():
-            self._check_cancel()
-            added = len(frames) - 2
-            self.emit(Progress("coarse", added, config.n_frames - 2))
+            self.emit(Progress("coarse", len(done.frames) - 2, config.n_frames - 2))
             self._stage(phase, f"pose {index}")
-            seed = config.seed + 1 + len(frames)
-            frame = expand_view(dense.expanded_view(index), frames, splats, shell, self.engines, seed)
-            new = (
-                Splats.empty()
-                if frame is None
-                else grow_scene(frame, frames, splats, shell, rasterizer, GROW_SCHEDULE, self._steps(phase), self.cancel)
-            )
-            if frame is None or len(new) == 0:
+            ratio = float(walk.ratios[index] if phase == "expanded" else walk.open_shares[index])
+            frame, grown = self._expand(dense.expanded_view(index), done, shell, phase)
+            if frame is None:
                 walk.skip(index)
                 continue
-            ratio = float(walk.ratios[index] if phase == "expanded" else walk.open_shares[index])
-            splats = Splats.concatenate([splats, new])
-            report = CoarseFrame(index, ratio, int(frame.inpaint.sum()), int(frame.inpaint_wo_edge.sum()), len(new))
-            walk.add(phase, report, new, splats)
-            if self.checkpoint is not None:
-                self.checkpoint.save(len(frames), SavedFrame(frame, new, walk.state()))
-            self._announce(len(frames), frame, new, phase)
-            frames.append(frame)
-            parts.append(new)
-            self.emit(SceneChanged(splats))
-        summary = walk.summary(len(parts), len(splats))
+            count = len(grown.splats) - len(done.splats)
+            report = CoarseFrame(
+                index, ratio, int(frame.inpaint.sum()), int(frame.inpaint_wo_edge.sum()), count
+            )
+            walk.add(phase, report, grown.splats, count)
+            done = Scenery(
+                [*done.frames, frame], grown.splats, grown.fixed_colors, [*done.counts, count], walk.state()
+            )
+            self._save(done)
+            self._announce(done, len(done.frames) - 1, phase)
+            self.emit(SceneChanged(done.splats))
+        summary = walk.summary(len(done.frames), len(done.splats))
         self.emit(CoarseReported(summary))
-        return splats, summary
+        return replace(done, splats=self._settle(done)), summary
 
-    def _fine(self, frames: list[Frame], splats: Splats) -> Splats:
-        self._stage("fine", "refining all splats over all frames")
-        views = [
-            TrainingView(f.rgb, f.inpaint.astype(np.float32), f.K_33, f.cam_T_world, float(f.inpaint.sum()) ** 0.5)
-            for f in frames
-        ]
+    def _settle(self, done: Scenery) -> Splats:
+        """Bring the picture back to full fidelity where expanded frames changed its silhouettes."""
+        if len(done.frames) == self._first_count():
+            return done.splats
+        self._stage("settle", "all frames together")
+        views = _training_views(done.frames)
         splats = train_splats(
-            splats, 0, views, self.engines.rasterizer, FINE_SCHEDULE, self._steps("fine"), self.cancel
+            done.splats,
+            views,
+            self.engines.rasterizer,
+            SETTLE_SCHEDULE,
+            done.fixed_colors,
+            self._steps("settle"),
+            self.cancel,
         )
         self.emit(SceneChanged(splats))
         return splats
 
-    def _announce(self, index: int, frame: Frame, splats: Splats, phase: Phase = "expanded") -> None:
-        role = ("input", "outpaint")[index] if index < 2 else phase
-        self.emit(FrameAdded(role, index, frame, splats))  # type: ignore[arg-type]
+    def _expand(self, view: View, done: Scenery, shell: float, phase: Phase) -> tuple[Frame | None, Grown]:
+        """Add what `view` uncovers; no frame when there is nothing to add."""
+        before = Grown(done.splats, done.fixed_colors)
+        seed = self.config.seed + len(done.frames)
+        frame = expand_view(view, done.frames, done.splats, shell, self.engines, seed)
+        if frame is None:
+            return None, before
+        grown = grow_scene(
+            frame,
+            done.frames,
+            before,
+            shell,
+            self.engines.rasterizer,
+            GROW_SCHEDULE,
+            self._steps(phase),
+            self.cancel,
+        )
+        return (None if grown is before else frame), grown
+
+    def _fine(self, frames: list[Frame], splats: Splats) -> Splats:
+        self._stage("fine", "refining all splats over all frames")
+        views = _training_views(frames)
+        splats = train_splats(
+            splats, views, self.engines.rasterizer, FINE_SCHEDULE, None, self._steps("fine"), self.cancel
+        )
+        self.emit(SceneChanged(splats))
+        return splats
+
+    def _announce_all(self, done: Scenery) -> None:
+        closing = {f["dense_pose_index"] for f in done.state.get("closing", [])}
+        order = [f["dense_pose_index"] for f in done.state.get("frames", [])] + list(closing)
+        for index in range(len(done.frames)):
+            late = index >= 2 and index - 2 >= len(order) - len(closing)
+            self._announce(done, index, "closing" if late else "expanded")
+        self.emit(SceneChanged(done.splats))
+
+    def _announce(self, done: Scenery, index: int, phase: Phase) -> None:
+        role: FrameRole = ("input", "outpaint")[index] if index < 2 else phase  # type: ignore[assignment]
+        start = sum(done.counts[:index])
+        new = Splats(*(t[start : start + done.counts[index]] for _, t in done.splats.tensors()))
+        self.emit(FrameAdded(role, index, done.frames[index], new))
+
+    def _save(self, done: Scenery) -> None:
+        if self.checkpoint is not None:
+            self.checkpoint.save(done)
 
     def _stage(self, name: str, detail: str) -> None:
         self._check_cancel()
@@ -336,11 +387,14 @@ def _split_canvas(whole: Frame, border: NDArray[np.bool_], left: int, top: int) 
     return [picture, canvas]
 
 
-def _cut(splats: Splats, sizes: list[int]) -> list[Splats]:
-    bounds = np.cumsum([0, *sizes])
-    return [
-        Splats(*(t[a:b].clone() for _, t in splats.tensors())) for a, b in zip(bounds[:-1], bounds[1:], strict=True)
-    ]
+def _training_views(frames: list[Frame]) -> list[TrainingView]:
+    """One view per frame, weighted towards the picture; the canvas shows the picture too, so they are one view."""
+    canvas = frames[1]
+    whole = TrainingView(
+        canvas.rgb, np.ones(canvas.inpaint.shape, np.float32), canvas.K_33, canvas.cam_T_world, len(frames) - 2
+    )
+    rest = [TrainingView(f.rgb, f.inpaint.astype(np.float32), f.K_33, f.cam_T_world) for f in frames[2:]]
+    return [whole, *rest]
 
 
 def _dense_path(path: CameraPath, frames: list[Frame], config: SceneConfig) -> DensePath:

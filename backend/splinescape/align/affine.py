@@ -64,11 +64,15 @@ def _theil_sen(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, f
     near, far = order[: len(x) - half], order[half:]
     dx = x[far] - x[near]
     apart = dx > 1e-6 * np.abs(x).max()
-    slope = float(np.median((y[far] - y[near])[apart] / dx[apart])) if apart.any() else float(np.median(y / x))
+    slope = (
+        float(np.median((y[far] - y[near])[apart] / dx[apart])) if apart.any() else float(np.median(y / x))
+    )
     return slope, float(np.median(y - slope * x))
 
 
-def _weighted_line(x: NDArray[np.float64], y: NDArray[np.float64], w: NDArray[np.float64]) -> tuple[float, float]:
+def _weighted_line(
+    x: NDArray[np.float64], y: NDArray[np.float64], w: NDArray[np.float64]
+) -> tuple[float, float]:
     total = w.sum()
     mx, my = (w @ x) / total, (w @ y) / total
     variance = w @ (x - mx) ** 2

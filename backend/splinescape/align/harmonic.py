@@ -52,7 +52,9 @@ def _solve(field: NDArray[np.float32], known: NDArray[np.bool_]) -> None:
             run_chunks(_relax, h, field, known, colour, np.float32(relaxation))
 
 
-def _halve(field: NDArray[np.float32], known: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _halve(
+    field: NDArray[np.float32], known: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Half-size problem: mean of the known pixels of each 2x2 block, known where any of them is."""
     h, w = (field.shape[0] + 1) // 2 * 2, (field.shape[1] + 1) // 2 * 2
     count = np.zeros((h, w), np.float32)

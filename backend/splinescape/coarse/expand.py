@@ -9,7 +9,6 @@ from threading import Event as CancelEvent
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from splinescape.align import align_depth
@@ -18,20 +17,23 @@ from splinescape.coarse.scoring import HOLE_ALPHA, hole_mask
 from splinescape.depth import DepthEstimator, DepthPrediction
 from splinescape.errors import InputError
 from splinescape.inpaint import Inpainter
-from splinescape.raster import Rasterizer, Rendering
+from splinescape.raster import Rasterizer
 from splinescape.scene.edges import occlusion_edges, snap_ramps
 from splinescape.scene.frame import Frame
 from splinescape.scene.lift import lift_frame
-from splinescape.scene.occlusion import push_behind
+from splinescape.scene.occlusion import already_seen, push_behind
+from splinescape.scene.render import render_view
 from splinescape.scene.shell import INSIDE, keep_inside
 from splinescape.scene.splats import Splats
+from splinescape.train.match import match_colors
 from splinescape.train.trainer import Schedule, TrainingView, train_splats
 
 _COVERED = 0.9
 _OLD_VIEWS = 2
-_NEW_SHARE = 0.6
+_NEW_SHARE = 0.5
 _PAD = 8
-_MIN_PIXELS = 64
+_MIN_PIXELS = 16
+_CHANGED = 0.01
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,14 @@ class Engines:
     inpainter: Inpainter
     depth: DepthEstimator
     rasterizer: Rasterizer
+
+
+@dataclass(frozen=True, eq=False)
+class Grown:
+    """A scene and (N,) bool: the splats whose colour is not trained."""
+
+    splats: Splats
+    fixed_colors: NDArray[np.bool_]
 
 
 def call_inpainter(
@@ -109,7 +119,7 @@ def expand_view(
         The frame, or None when the view has no hole.
     """
     assert view.K_33 is not None
-    rendering = render(splats, view, engines.rasterizer)
+    rendering = render_view(splats, view, engines.rasterizer)
     alpha = rendering.alpha.numpy()
     if not (alpha < HOLE_ALPHA).any():
         return None
@@ -117,19 +127,26 @@ def expand_view(
     known_rgb = rendering.rgb.numpy() / np.maximum(alpha, HOLE_ALPHA)[..., None]
     known_u8 = np.round(np.clip(known_rgb, 0, 1) * 255).astype(np.uint8)
     known_depth = rendering.depth.numpy()
-    known_depth = np.where((known_depth > 0) & (known_depth < INSIDE * shell), known_depth, np.inf).astype(np.float32)
+    known_depth = np.where((known_depth > 0) & (known_depth < INSIDE * shell), known_depth, np.inf).astype(
+        np.float32
+    )
     rgb = call_inpainter(engines.inpainter, known_u8, mask, view, seed, known_depth)
     prediction = call_depth(engines.depth, rgb, view.K_33, view)
     depth = align_depth(prediction.depth, prediction.confidence, known_depth, ~mask)
     depth = keep_inside(snap_ramps(depth), shell)
-    depth, _ = push_behind(depth, mask, view.K_33, view.cam_T_world, frames, shell)
+    depth = push_behind(depth, mask, view.K_33, view.cam_T_world, frames, shell)
+    empty = alpha < HOLE_ALPHA
+    fringe = mask & (alpha < _COVERED) & ~empty
+    fringe &= ~already_seen(depth, fringe, view.K_33, view.cam_T_world, frames)
     confidence = np.where(np.isfinite(depth), np.where(mask, prediction.confidence, 1), 0).astype(np.float32)
     return Frame(
-        rgb=np.where(mask[..., None], rgb.astype(np.float32) / 255, np.clip(known_rgb, 0, 1)).astype(np.float32),
+        rgb=np.where(mask[..., None], rgb.astype(np.float32) / 255, np.clip(known_rgb, 0, 1)).astype(
+            np.float32
+        ),
         depth=depth,
         confidence=confidence,
         inpaint=mask,
-        inpaint_wo_edge=mask & (alpha < _COVERED) & ~_floating(depth),
+        inpaint_wo_edge=(empty | fringe) & ~_floating(depth),
         K_33=np.asarray(view.K_33, np.float64),
         cam_T_world=np.asarray(view.cam_T_world, np.float64),
     )
@@ -145,65 +162,47 @@ def _floating(depth_hw: NDArray[np.float32]) -> NDArray[np.bool_]:
     return edges & (np.abs(finite - median) > 0.1 * np.minimum(finite, median))
 
 
-def render(splats: Splats, view: View, rasterizer: Rasterizer) -> Rendering:
-    """Render without gradients, on the CPU at the end."""
-    device = rasterizer.device
-    with torch.no_grad():
-        out = rasterizer.rasterize(
-            splats.means.to(device),
-            splats.quats.to(device),
-            splats.scales.to(device),
-            splats.opacities.to(device),
-            splats.base_colors.to(device),
-            torch.from_numpy(np.asarray(view.cam_T_world, np.float32)).to(device),
-            torch.from_numpy(np.asarray(view.K_33, np.float32)).to(device),
-            view.width,
-            view.height,
-        )
-    return Rendering(out.rgb.cpu(), out.depth.cpu(), out.alpha.cpu())
-
-
 def grow_scene(
     frame: Frame,
     frames: Sequence[Frame],
-    splats: Splats,
+    grown: Grown,
     shell: float,
     rasterizer: Rasterizer,
     schedule: Schedule,
     on_step: Callable[[int, int, float | None], None] | None,
     cancel: CancelEvent | None,
-) -> Splats:
-    """Lift the new pixels of `frame`, train them, and return only the new splats.
+) -> Grown:
+    """Lift the new pixels of `frame`, and train the scene where they show.
 
     Args:
-        frame: from `expand_view`. frames: the older ones, with input and outpaint first. splats: the scene so far.
+        frame: from `expand_view`. frames: the older ones, with input and outpaint first.
+        grown: the scene so far. shell: radius of the far shell.
+
+    Returns:
+        The whole scene, the new splats last; the same object when the frame brings none.
     """
-    new = lift_frame(frame, shell)
-    if len(new) == 0:
-        return new
-    scene = Splats.concatenate([splats, new])
+    lifted = lift_frame(frame, shell)
+    splats, first = grown.splats, len(grown.splats)
+    if len(lifted.splats) == 0:
+        return grown
+    scene = Splats.concatenate([splats, lifted.splats])
+    scene = match_colors(scene, first, frame, lifted.pixels, lifted.fixed, rasterizer)
     views = [_cropped(frame.rgb, frame.inpaint, frame.view, _NEW_SHARE)]
-    views += _older_views(new, frames, rasterizer)
-    trained = train_splats(scene, len(splats), views, rasterizer, schedule, on_step, cancel)
-    return Splats(*(t[len(splats) :].clone() for _, t in trained.tensors()))
+    views += _older_views(splats, scene, frames, rasterizer)
+    fixed = np.concatenate([grown.fixed_colors, lifted.fixed])
+    return Grown(train_splats(scene, views, rasterizer, schedule, fixed, on_step, cancel), fixed)
 
 
-def _older_views(new: Splats, frames: Sequence[Frame], rasterizer: Rasterizer) -> list[TrainingView]:
-    """Older pictures that the new splats touch, so that they cannot spoil what is already right."""
+def _older_views(
+    before: Splats, after: Splats, frames: Sequence[Frame], rasterizer: Rasterizer
+) -> list[TrainingView]:
+    """Older pictures that the new splats change, so that they cannot spoil what is already right."""
     touched = []
-    device = rasterizer.device
     for frame in frames:
-        alpha = rasterizer.coverage(
-            new.means.to(device),
-            new.quats.to(device),
-            new.scales.to(device),
-            new.opacities.to(device),
-            torch.from_numpy(frame.cam_T_world[None].astype(np.float32)).to(device),
-            torch.from_numpy(frame.K_33[None].astype(np.float32)).to(device),
-            frame.width,
-            frame.height,
-        )[0]
-        mask = (alpha.cpu().numpy() > 0.02) & frame.inpaint
+        change = (
+            render_view(after, frame.view, rasterizer).rgb - render_view(before, frame.view, rasterizer).rgb
+        )
+        mask = (change.abs().amax(-1).numpy() > _CHANGED) & frame.inpaint
         touched.append((int(mask.sum()), frame, mask))
     touched = [t for t in touched if t[0] >= _MIN_PIXELS]
     touched.sort(key=lambda t: -t[0])

@@ -98,7 +98,9 @@ class CoarseSummary:
 
     def text(self) -> str:
         """The [COARSE] Summary and, if there is one, the [COARSE][DIAG] report."""
-        lines = [f"[COARSE] Summary: selected_extra_frames={len(self.frames)} closing_frames={len(self.closing_frames)}"]
+        lines = [
+            f"[COARSE] Summary: selected_extra_frames={len(self.frames)} closing_frames={len(self.closing_frames)}"
+        ]
         lines += [f"[COARSE]   frame {i}: {frame.text()}" for i, frame in enumerate(self.frames)]
         lines += [f"[COARSE]   closing {i}: {frame.text()}" for i, frame in enumerate(self.closing_frames)]
         lines.append(

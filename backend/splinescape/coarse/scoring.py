@@ -14,6 +14,7 @@ HOLE_ALPHA = 0.5
 """A pixel below this coverage is a hole."""
 
 _GROW = 4
+_MISSED = 5
 _BATCH = 16
 
 
@@ -24,8 +25,11 @@ def hole_mask(alpha_hw: NDArray[np.float32]) -> NDArray[np.bool_]:
         alpha_hw: (H, W) coverage in [0, 1].
     """
     hole = (alpha_hw < HOLE_ALPHA).astype(np.uint8)
-    size = 2 * _GROW + 1
-    return cv2.dilate(hole, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))) > 0
+    return cv2.dilate(hole, _disc(_GROW)) > 0
+
+
+def _disc(radius: int) -> NDArray[np.uint8]:
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)).astype(np.uint8)
 
 
 def uncovered_shares(
@@ -36,13 +40,16 @@ def uncovered_shares(
     height: int,
     rasterizer: Rasterizer,
     scale: float,
+    grown: bool,
 ) -> NDArray[np.float64]:
-    """Share of hole pixels (coverage below one half) in many views, rendered small and in batches.
+    """Share of hole pixels in many views, rendered small and in batches.
 
     Args:
         splats: the scene. cams_T_world: (P, 4, 4) view matrices. Ks_33: (P, 3, 3) intrinsics.
         width, height: the full-size view.
         scale: size of the rendering relative to the full view, in (0, 1].
+        grown: count the pixels that `hole_mask` would inpaint, not only those below one half. In a small rendering
+            every splat is wider than it should be by the rasteriser's low-pass, so the holes are grown by that too.
 
     Returns:
         (P,) float64.
@@ -57,7 +64,12 @@ def uncovered_shares(
         cams = torch.from_numpy(cams_T_world[start : start + _BATCH].astype(np.float32)).to(device)
         Ks = torch.from_numpy(small_Ks[start : start + _BATCH].astype(np.float32)).to(device)
         alpha = rasterizer.coverage(means, quats, scales, opacities, cams, Ks, w, h)
-        shares[start : start + len(cams)] = (alpha < HOLE_ALPHA).double().mean((1, 2)).cpu().numpy()
+        holes = (alpha < HOLE_ALPHA).cpu().numpy().astype(np.uint8)
+        if grown:
+            radius = max(1, round((_GROW + (_MISSED if scale < 1 else 0)) * scale))
+            kernel = _disc(radius)
+            holes = np.stack([cv2.dilate(hole, kernel) for hole in holes])
+        shares[start : start + len(cams)] = holes.mean((1, 2))
     return shares
 
 

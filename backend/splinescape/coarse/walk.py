@@ -28,7 +28,6 @@ CLOSE_ABOVE = 0.0004
 """A view of the picture's size is closed when more than this share of it is uncovered."""
 
 _SCORE_SCALE = 0.25
-_CLOSE_SCALE = 0.5
 _POINTS = 5000
 
 
@@ -60,7 +59,7 @@ class Walk:
 
     Attributes:
         ratios: (P,) uncovered share of every pose at canvas size, margin not counted.
-        open_shares: (P,) uncovered share of every pose at the picture's size.
+        open_shares: (P,) uncovered share of every pose at the picture's size; NaN = not measured since it changed.
         frames, closing: what was added so far.
         selecting: whether the selection policy may still find a pose.
     """
@@ -68,6 +67,7 @@ class Walk:
     path: DensePath
     config: SceneConfig
     rasterizer: Rasterizer
+    splats: Splats
     ratios: NDArray[np.float64]
     open_shares: NDArray[np.float64]
     frames: list[CoarseFrame] = field(default_factory=list)
@@ -79,8 +79,8 @@ class Walk:
     def begin(path: DensePath, config: SceneConfig, rasterizer: Rasterizer, splats: Splats) -> Walk:
         """Score every pose against the first splats."""
         count = len(path.cams_T_world)
-        walk = Walk(path, config, rasterizer, np.ones(count), np.ones(count))
-        walk._score(splats, np.ones(count, bool))
+        walk = Walk(path, config, rasterizer, splats, np.ones(count), np.full(count, np.nan))
+        walk._score(np.ones(count, bool))
         return walk
 
     def budget_left(self) -> int:
@@ -101,13 +101,16 @@ class Walk:
                 return
             yield index, "closing"
 
-    def add(self, phase: Phase, frame: CoarseFrame, new: Splats, scene: Splats) -> None:
-        """Record a frame and rescore the poses that can see its splats."""
+    def add(self, phase: Phase, frame: CoarseFrame, scene: Splats, new: int) -> None:
+        """Record a frame and rescore the poses that can see its splats, the last `new` of the scene."""
         (self.frames if phase == "expanded" else self.closing).append(frame)
-        step = max(1, len(new) // _POINTS)
-        points = new.means[::step].double().numpy()
+        step = max(1, new // _POINTS)
+        points = scene.means[-new::step].double().numpy()
         width, height = self.path.canvas_wh
-        self._score(scene, can_see(points, self.path.cams_T_world, self.path.Ks_33, width, height))
+        seen = can_see(points, self.path.cams_T_world, self.path.Ks_33, width, height)
+        self.splats = scene
+        self.open_shares[seen & ~(self.open_shares <= 0)] = np.nan
+        self._score(seen)
 
     def skip(self, index: int) -> None:
         """Note that a pose turned out to have nothing to fill."""
@@ -121,7 +124,7 @@ class Walk:
             scene_frames=2 + len(self.frames) + len(self.closing),
             gaussian_frames=gaussian_frames,
             total_splats=total_splats,
-            uncovered=float(self.open_shares.max(initial=0.0)),
+            uncovered=float(self._measured_open_shares().max(initial=0.0)),
             diagnostics=None if self.selecting else diagnose(self.ratios, self._chosen(), self.config),
         )
 
@@ -129,7 +132,7 @@ class Walk:
         """Everything that the next choice depends on, as JSON data."""
         return {
             "ratios": self.ratios.tolist(),
-            "open_shares": self.open_shares.tolist(),
+            "open_shares": [None if np.isnan(s) else s for s in self.open_shares.tolist()],
             "frames": [asdict(f) for f in self.frames],
             "closing": [asdict(f) for f in self.closing],
             "selecting": self.selecting,
@@ -137,14 +140,17 @@ class Walk:
         }
 
     @staticmethod
-    def restore(path: DensePath, config: SceneConfig, rasterizer: Rasterizer, state: dict[str, Any]) -> Walk:
+    def restore(
+        path: DensePath, config: SceneConfig, rasterizer: Rasterizer, splats: Splats, state: dict[str, Any]
+    ) -> Walk:
         """Continue from `state()`."""
         return Walk(
             path,
             config,
             rasterizer,
+            splats,
             np.array(state["ratios"]),
-            np.array(state["open_shares"]),
+            np.array([np.nan if s is None else s for s in state["open_shares"]]),
             [CoarseFrame(**f) for f in state["frames"]],
             [CoarseFrame(**f) for f in state["closing"]],
             state["selecting"],
@@ -156,19 +162,24 @@ class Walk:
 
     def _worst_open(self) -> int | None:
         done = [f.dense_pose_index for f in self.closing] + self.hopeless
-        free = candidates(len(self.open_shares), done, 0)
-        open_now = free & (self.open_shares > CLOSE_ABOVE)
-        return int(np.argmax(np.where(open_now, self.open_shares, -1))) if open_now.any() else None
+        shares = self._measured_open_shares()
+        open_now = candidates(len(shares), done, 0) & (shares > CLOSE_ABOVE)
+        return int(np.argmax(np.where(open_now, shares, -1))) if open_now.any() else None
 
-    def _score(self, splats: Splats, stale: NDArray[np.bool_]) -> None:
-        """Render the stale poses that still have holes; splats only ever cover more."""
+    def _measured_open_shares(self) -> NDArray[np.float64]:
+        """Full-size measurement, made only for poses that changed since the last one: thin gaps show at no less."""
+        stale = np.flatnonzero(np.isnan(self.open_shares))
+        self.open_shares[stale] = self._shares(stale, self.path.picture_wh, 1.0, grown=False)
+        return self.open_shares
+
+    def _score(self, stale: NDArray[np.bool_]) -> None:
+        """Score the stale poses that still have holes; splats only ever cover more."""
         todo = np.flatnonzero(stale & (self.ratios > 0))
-        self.ratios[todo] = self._shares(splats, todo, self.path.canvas_wh, _SCORE_SCALE)
-        todo = np.flatnonzero(stale & (self.open_shares > 0))
-        self.open_shares[todo] = self._shares(splats, todo, self.path.picture_wh, _CLOSE_SCALE)
+        self.ratios[todo] = self._shares(todo, self.path.canvas_wh, _SCORE_SCALE, grown=True)
 
     def _shares(
-        self, splats: Splats, poses: NDArray[np.intp], size: tuple[int, int], scale: float
+        self, poses: NDArray[np.intp], size: tuple[int, int], scale: float, grown: bool
     ) -> NDArray[np.float64]:
         Ks = _centred(self.path.Ks_33[poses], *size)
-        return uncovered_shares(splats, self.path.cams_T_world[poses], Ks, *size, self.rasterizer, scale)
+        cams = self.path.cams_T_world[poses]
+        return uncovered_shares(self.splats, cams, Ks, *size, self.rasterizer, scale, grown)

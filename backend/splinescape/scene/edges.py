@@ -112,5 +112,9 @@ def _mixed(w: NDArray[np.float32], jump: float) -> NDArray[np.bool_]:
         same_way = np.sign(rise) == np.sign(fall)
         whole = (after - before) / 2
         explained = np.minimum(np.abs(whole - outer_before), np.abs(whole - outer_after))
-        m[3:-3] |= same_way & (explained > jump / 2 * nearer) & (np.minimum(abs(rise), abs(fall)) > jump / 4 * nearer)
+        m[3:-3] |= (
+            same_way
+            & (explained > jump / 2 * nearer)
+            & (np.minimum(abs(rise), abs(fall)) > jump / 4 * nearer)
+        )
     return mixed

@@ -7,25 +7,43 @@ depth) the map pixel -> point has the derivative T = [dP/du, dP/dv]; the splat's
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from splinescape.scene.edges import JUMP, inverse_depth
 from splinescape.scene.frame import Frame
+from splinescape.scene.rims import clean_rims, far_rims
 from splinescape.scene.splats import SH_C0, Splats
 
-FOOTPRINT = 0.5
+FOOTPRINT = 0.55
 """Standard deviation in pixels of a splat in the view that made it, before the rasteriser's own low-pass."""
 
-OPACITY = 0.95
-"""Opacity of a new splat: nearly solid, yet trainable (a logit of 2.9)."""
+OPACITY = 0.9
+"""Opacity of a new splat: its neighbours add up to a solid surface, and it stays trainable (a logit of 2.2)."""
 
 _THICKNESS = 0.1
 _MAX_STRETCH = 40.0
 
 
-def lift_frame(frame: Frame, shell_radius: float, keep_hw: NDArray[np.bool_] | None = None) -> Splats:
+@dataclass(frozen=True, eq=False)
+class Lifted:
+    """New splats and what the training needs to know of them.
+
+    Attributes:
+        splats: M splats in row-major order of their pixels.
+        pixels: (M,) flat index of each splat's pixel.
+        fixed: (M,) bool, background splats beside a silhouette: their colour must not be trained.
+    """
+
+    splats: Splats
+    pixels: NDArray[np.intp]
+    fixed: NDArray[np.bool_]
+
+
+def lift_frame(frame: Frame, shell_radius: float, keep_hw: NDArray[np.bool_] | None = None) -> Lifted:
     """Make one splat per pixel of `frame` that becomes a splat.
 
     Args:
@@ -34,7 +52,7 @@ def lift_frame(frame: Frame, shell_radius: float, keep_hw: NDArray[np.bool_] | N
         keep_hw: (H, W) bool, pixels to lift; default `frame.inpaint_wo_edge`.
 
     Returns:
-        Splats in world coordinates, in row-major order of their pixels.
+        Splats in world coordinates, with their pixels.
     """
     keep = frame.inpaint_wo_edge if keep_hw is None else keep_hw
     v, u = np.nonzero(keep)
@@ -44,20 +62,29 @@ def lift_frame(frame: Frame, shell_radius: float, keep_hw: NDArray[np.bool_] | N
     world_T_cam = np.linalg.inv(frame.cam_T_world)
     gu, gv = _inverse_depth_gradient(frame.depth)
     depth, slope_u, slope_v = _with_shell(
-        depth, gu[v, u].astype(np.float64), gv[v, u].astype(np.float64), sky, rays, world_T_cam, frame.K_33, shell_radius
+        depth,
+        gu[v, u].astype(np.float64),
+        gv[v, u].astype(np.float64),
+        sky,
+        rays,
+        world_T_cam,
+        frame.K_33,
+        shell_radius,
     )
     cov_axes, scales = _tangent_frames(depth, slope_u, slope_v, rays, frame.K_33)
     means = (rays * depth[:, None]) @ world_T_cam[:3, :3].T + world_T_cam[:3, 3]
     quats = quaternions_from_matrices(world_T_cam[:3, :3] @ cov_axes)
-    sh = (frame.rgb[v, u] - 0.5) / SH_C0
+    rims = far_rims(frame.depth)
+    sh = (clean_rims(frame.rgb, frame.depth, rims)[v, u] - 0.5) / SH_C0
     logit = float(np.log(OPACITY / (1 - OPACITY)))
-    return Splats(
+    splats = Splats(
         _tensor(means),
         _tensor(np.log(scales)),
         _tensor(quats),
         torch.full((len(u),), logit),
         _tensor(sh[:, None, :]),
     )
+    return Lifted(splats, np.ravel_multi_index((v, u), keep.shape), rims[v, u])
 
 
 def _tensor(array: NDArray[np.floating]) -> torch.Tensor:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from splinescape.scene.frame import Frame
 from splinescape.scene.shell import INSIDE
 
-TOLERANCE = 1 / 15
+TOLERANCE = 1 / 25
 """How far in front of an older surface a new point may lie, relative to that surface's depth."""
 
 _STEP = 1.05
@@ -29,7 +29,7 @@ def push_behind(
     cam_T_world: NDArray[np.float64],
     older: Sequence[Frame],
     shell_radius: float,
-) -> tuple[NDArray[np.float32], int]:
+) -> NDArray[np.float32]:
     """Move new surface points back until none stands in front of what an older frame saw.
 
     Args:
@@ -40,7 +40,7 @@ def push_behind(
         shell_radius: points that would leave `INSIDE` of it become sky (+inf).
 
     Returns:
-        The new depth (H, W), and how many pixels moved.
+        The new depth (H, W).
     """
     v, u = np.nonzero(moved_hw & np.isfinite(depth_hw))
     z = depth_hw[v, u].astype(np.float64)
@@ -49,40 +49,76 @@ def push_behind(
     world_T_cam = np.linalg.inv(cam_T_world)
     rays = np.stack([x, y, np.ones_like(x)], 1) @ world_T_cam[:3, :3].T
     centre = world_T_cam[:3, 3]
-    nearest = [(frame, _nearest_depth(frame.depth)) for frame in older]
+    nearest = [(frame, _seen_depth(frame.depth)) for frame in older]
     pending = np.arange(len(z))
     limit = INSIDE * shell_radius
-    touched = np.zeros(len(z), bool)
     while pending.size:
         points = centre + rays[pending] * z[pending, None]
         blocked = np.zeros(pending.size, bool)
         for frame, seen in nearest:
             blocked |= _in_front(points, frame, seen)
         pending = pending[blocked]
-        touched[pending] = True
         z[pending] *= _STEP
         gone = z[pending] > limit
         z[pending[gone]] = np.inf
         pending = pending[~gone]
     out = depth_hw.copy()
     out[v, u] = z
-    return out, int(touched.sum())
+    return out
 
 
-def _nearest_depth(depth_hw: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Smallest depth in each 3x3 neighbourhood, so that a point beside an edge is compared with the nearer side."""
-    return cv2.erode(np.where(np.isfinite(depth_hw), depth_hw, 1e30).astype(np.float32), np.ones((3, 3), np.uint8))
+def _seen_depth(depth_hw: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Smallest depth of the 3x3 surroundings: within a pixel of a silhouette a point may belong to the nearer side."""
+    finite = np.where(np.isfinite(depth_hw), depth_hw, 1e30).astype(np.float32)
+    return cv2.erode(finite, np.ones((3, 3), np.uint8))
 
 
 def _in_front(points: NDArray[np.float64], frame: Frame, seen: NDArray[np.float32]) -> NDArray[np.bool_]:
+    z, inside, u, v = _project(points, frame)
+    hidden = np.zeros(len(points), bool)
+    hidden[inside] = z[inside] < (1 - TOLERANCE) * seen[v, u]
+    return hidden
+
+
+def _project(
+    points: NDArray[np.float64], frame: Frame
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.intp], NDArray[np.intp]]:
+    """Camera z (M,), which points fall into the image (M,), and the pixel columns and rows of those that do."""
     cam = points @ frame.cam_T_world[:3, :3].T + frame.cam_T_world[:3, 3]
     z = cam[:, 2]
-    ahead = z > 1e-6
-    safe = np.where(ahead, z, 1)
+    safe = np.where(z > 1e-6, z, 1)
     u = np.floor(frame.K_33[0, 0] * cam[:, 0] / safe + frame.K_33[0, 2])
     v = np.floor(frame.K_33[1, 1] * cam[:, 1] / safe + frame.K_33[1, 2])
-    inside = ahead & (u >= 0) & (v >= 0) & (u < frame.width) & (v < frame.height)
-    hidden = np.zeros(len(points), bool)
-    ui, vi = u[inside].astype(np.intp), v[inside].astype(np.intp)
-    hidden[inside] = z[inside] < (1 - TOLERANCE) * seen[vi, ui]
-    return hidden
+    inside = (z > 1e-6) & (u >= 0) & (v >= 0) & (u < frame.width) & (v < frame.height)
+    return z, inside, u[inside].astype(np.intp), v[inside].astype(np.intp)
+
+
+def already_seen(
+    depth_hw: NDArray[np.float32],
+    mask_hw: NDArray[np.bool_],
+    K_33: NDArray[np.float64],
+    cam_T_world: NDArray[np.float64],
+    older: Sequence[Frame],
+) -> NDArray[np.bool_]:
+    """Pixels of `mask_hw` whose surface point an older frame saw: their splats exist.
+
+    Args and frames as in `push_behind`.
+
+    Returns:
+        (H, W) bool.
+    """
+    v, u = np.nonzero(mask_hw & np.isfinite(depth_hw))
+    x, y = (u + 0.5 - K_33[0, 2]) / K_33[0, 0], (v + 0.5 - K_33[1, 2]) / K_33[1, 1]
+    z = depth_hw[v, u].astype(np.float64)
+    world_T_cam = np.linalg.inv(cam_T_world)
+    points = (np.stack([x, y, np.ones_like(x)], 1) * z[:, None]) @ world_T_cam[:3, :3].T + world_T_cam[:3, 3]
+    seen = np.zeros(len(z), bool)
+    for frame in older:
+        ahead, inside, ui, vi = _project(points, frame)
+        depth = np.where(np.isfinite(frame.depth), frame.depth, 1e30)
+        seen[inside] |= (np.abs(ahead[inside] - depth[vi, ui]) < TOLERANCE * ahead[inside]) & frame.inpaint[
+            vi, ui
+        ]
+    out = np.zeros(depth_hw.shape, bool)
+    out[v, u] = seen
+    return out

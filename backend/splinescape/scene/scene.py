@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from splinescape.camera.view import View
 from splinescape.errors import InputError
 from splinescape.raster import Rasterizer, Rendering
-from splinescape.scene.harmonics import view_colors
 from splinescape.scene.meta import SceneMeta
+from splinescape.scene.render import render_view
 from splinescape.scene.splats import Splats
 
 
@@ -61,7 +61,9 @@ class Scene:
         """(N, K, 3) spherical harmonics."""
         return self.splats.sh
 
-    def render(self, cam_T_world: ArrayLike | Tensor, K_33: ArrayLike | Tensor, width: int, height: int) -> Rendering:
+    def render(
+        self, cam_T_world: ArrayLike | Tensor, K_33: ArrayLike | Tensor, width: int, height: int
+    ) -> Rendering:
         """Render one view.
 
         Args:
@@ -78,12 +80,7 @@ class Scene:
         K = _matrix(K_33, (3, 3), "K_33")
         if width < 1 or height < 1:
             raise InputError(f"cannot render {width}x{height} pixels: width and height must be at least 1")
-        s = self.splats
-        with torch.no_grad():
-            out = self.rasterizer.rasterize(
-                s.means, s.quats, s.scales, s.opacities, view_colors(s, view), view, K, int(width), int(height)
-            )
-        return Rendering(out.rgb.cpu(), out.depth.cpu(), out.alpha.cpu())
+        return render_view(self.splats, View(int(width), int(height), K, view), self.rasterizer)
 
     def save_ply(self, path: str | Path) -> None:
         """Write the scene as a standard 3DGS PLY; `load_scene` gives back exactly these numbers."""
@@ -92,11 +89,11 @@ class Scene:
         write_ply(Path(path), self.splats, self.meta)
 
 
-def _matrix(value: ArrayLike | Tensor, shape: tuple[int, int], name: str) -> Tensor:
-    array = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+def _matrix(value: ArrayLike | Tensor, shape: tuple[int, int], name: str) -> NDArray[np.float64]:
+    array = np.asarray(value.detach().cpu().numpy() if isinstance(value, Tensor) else value, np.float64)
     if array.shape != shape or not np.isfinite(array).all():
         raise InputError(f"{name} must be a finite {shape[0]}x{shape[1]} matrix")
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+    return array
 
 
 def load_scene(path: str | Path, rasterizer: Rasterizer | str | None = None) -> Scene:
@@ -112,5 +109,7 @@ def load_scene(path: str | Path, rasterizer: Rasterizer | str | None = None) -> 
     from splinescape.io.formats import load_splats
 
     splats, meta = load_splats(Path(path))
-    engine = engines.rasterizer(rasterizer) if rasterizer is None or isinstance(rasterizer, str) else rasterizer
+    engine = (
+        engines.rasterizer(rasterizer) if rasterizer is None or isinstance(rasterizer, str) else rasterizer
+    )
     return Scene(splats, meta, engine)

@@ -44,8 +44,9 @@ class Splats:
         if self.sh.shape[1] not in (1, 4, 9, 16):
             raise ValueError(f"sh must have 1, 4, 9 or 16 coefficients, not {self.sh.shape[1]}")
         for name, tensor in self.tensors():
-            bad = int((~torch.isfinite(tensor.detach())).sum())
-            if bad:
+            finite = torch.isfinite(tensor.detach())
+            if not finite.all():
+                bad = int((~finite).sum())
                 raise ValueError(f"{bad} non-finite numbers in {name}: a scene must be finite everywhere")
 
     def __len__(self) -> int:

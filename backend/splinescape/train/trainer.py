@@ -1,7 +1,7 @@
 """Gradient refinement of splats against pictures.
 
-One set of tensors holds the whole scene. The splats before `first` are frozen: they take part in every rendering, and
-only the rows behind them are stepped, through views of the same memory, so nothing is ever concatenated per step.
+One set of tensors holds the whole scene and is stepped in place; nothing is concatenated per step. Which splats change
+is decided by the views: a splat that no supervised pixel shows has no gradient and stays bit for bit.
 """
 
 from __future__ import annotations
@@ -53,45 +53,46 @@ class Schedule:
         steps: at most this many. settled: stop when ten more steps improve the mean loss by less than this share.
         lr_*: Adam step sizes for SH, log-scales, opacity logits, means (in splat standard deviations), quaternions;
             0 freezes a parameter, and its gradient is never computed.
-        dssim: weight of the SSIM term.
+        dssim: weight of the SSIM term; it costs as much as a rendering and gains no PSNR, see benchmarks.
     """
 
     steps: int
     settled: float = 0.01
     lr_sh: float = 0.02
-    lr_log_scales: float = 0.02
-    lr_opacity: float = 0.1
+    lr_log_scales: float = 0.05
+    lr_opacity: float = 0.2
     lr_means: float = 0.0
     lr_quats: float = 0.0
-    dssim: float = 0.2
+    dssim: float = 0.0
 
 
 def train_splats(
     splats: Splats,
-    first: int,
     views: Sequence[TrainingView],
     rasterizer: Rasterizer,
     schedule: Schedule,
+    fixed_colors: NDArray[np.bool_] | None = None,
     on_step: Callable[[int, int, float | None], None] | None = None,
     cancel: CancelEvent | None = None,
 ) -> Splats:
-    """Refine splats[first:] so that renderings match the views.
+    """Refine splats so that renderings match the views.
 
     Args:
-        splats: the whole scene, N splats. first: index of the first splat that may change.
+        splats: the whole scene, N splats.
         views: pictures; the one furthest behind its share is drawn next, so the order is always the same.
         rasterizer: engine; its device is where training happens.
         schedule: steps and rates.
+        fixed_colors: (N,) bool, splats that keep their colour; None = none.
         on_step: called with (step, steps, seconds left or None).
         cancel: checked before every step.
 
     Returns:
-        Splats on the CPU; the first `first` rows are bit for bit those given.
+        Splats on the CPU.
 
     Raises:
         CancelledError: `cancel` was set.
     """
-    if first >= len(splats) or not views or schedule.steps == 0:
+    if len(splats) == 0 or not views or schedule.steps == 0:
         return splats
     device = rasterizer.device
     rates = {
@@ -101,37 +102,44 @@ def train_splats(
         "opacity_logits": schedule.lr_opacity,
         "sh": schedule.lr_sh,
     }
-    full = {name: t.detach().to(device).clone().requires_grad_(rates[name] > 0) for name, t in splats.tensors()}
-    rows = {name: t.detach()[first:] for name, t in full.items() if rates[name] > 0}
+    params = {name: t.detach().to(device, copy=True) for name, t in splats.tensors()}
+    groups = [{"params": [p.requires_grad_()], "lr": rates[n]} for n, p in params.items() if rates[n] > 0]
+    optimizer = torch.optim.Adam(groups, eps=1e-12, fused=True)
+    decay = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _decay(step, schedule.steps))
     # A mean moves in units of its own splat's size, so that near and far splats train alike.
-    mean_unit = torch.exp(full["log_scales"].detach()[first:].amax(1, keepdim=True)) if rates["means"] > 0 else None
-    optimizer = torch.optim.Adam(
-        [{"params": [row], "lr": rates[name]} for name, row in rows.items()], eps=1e-15, fused=True
-    )
+    unit = torch.exp(params["log_scales"].detach().amax(1, keepdim=True))
+    free = None if fixed_colors is None else torch.from_numpy(~fixed_colors).to(device)[:, None, None]
     targets = [_on_device(view, device) for view in views]
     drawn = np.zeros(len(views))
     shares = np.array([view.share for view in views]) / sum(view.share for view in views)
-    history: list[float] = []
+    history: list[Tensor] = []
     started = time.monotonic()
     for step in range(schedule.steps):
         if cancel is not None and cancel.is_set():
             raise CancelledError("stopped on request during training")
         index = int(np.argmax(shares * (step + 1) - drawn))
         drawn[index] += 1
-        loss = _loss(full, targets[index], rasterizer, schedule)
+        loss = _loss(params, targets[index], rasterizer, schedule, float(drawn[index] % 2))
         loss.backward()  # type: ignore[no-untyped-call]
-        _step(full, rows, first, optimizer, mean_unit)
-        history.append(loss.detach())  # type: ignore[arg-type]
+        if free is not None and params["sh"].grad is not None:
+            params["sh"].grad *= free
+        _step(params, optimizer, unit)
+        decay.step()
+        history.append(loss.detach())
         if on_step is not None:
             left = (time.monotonic() - started) / (step + 1) * (schedule.steps - step - 1)
             on_step(step + 1, schedule.steps, left if step >= 2 else None)
         if _settled(history, schedule.settled, len(views)):
             break
-    with torch.no_grad():
-        done = {name: t.detach().cpu() for name, t in full.items()}
-        trained = torch.nn.functional.normalize(done["quats"][first:], dim=1)
-        done["quats"] = torch.cat([splats.quats[:first], trained]) if rates["quats"] > 0 else splats.quats
+    done = {name: p.detach().cpu() for name, p in params.items()}
+    if schedule.lr_quats > 0:
+        done["quats"] = torch.nn.functional.normalize(done["quats"], dim=1)
     return Splats(**done)
+
+
+def _decay(step: int, steps: int) -> float:
+    """Cosine from 1 to 0.1, so that settled splats come to rest."""
+    return 0.1 + 0.45 * (1 + float(np.cos(np.pi * step / steps)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,56 +159,55 @@ def _on_device(view: TrainingView, device: torch.device) -> _Target:
     )
 
 
-def _loss(full: dict[str, Tensor], target: _Target, rasterizer: Rasterizer, schedule: Schedule) -> Tensor:
+def _loss(
+    params: dict[str, Tensor], target: _Target, rasterizer: Rasterizer, schedule: Schedule, background: float
+) -> Tensor:
+    """Photometric loss over a background that alternates between black and white.
+
+    Whatever shines through is wrong in one of the two, so surfaces learn to be opaque. Otherwise a silhouette would
+    learn to look right over the emptiness behind it and change when a later frame fills that.
+    """
     height, width = target.weight.shape
-    colors = _colors(full, target.cam_T_world)
+    colors = _colors(params, target.cam_T_world)
     rendering = rasterizer.rasterize(
-        full["means"],
-        full["quats"],
-        torch.exp(full["log_scales"]),
-        torch.sigmoid(full["opacity_logits"]),
+        params["means"],
+        params["quats"],
+        torch.exp(params["log_scales"]),
+        torch.sigmoid(params["opacity_logits"]),
         colors,
         target.cam_T_world,
         target.K_33,
         width,
         height,
     )
-    loss = masked_smooth_l1(rendering.rgb, target.rgb, target.weight, _BETA)
+    rgb = rendering.rgb + background * (1 - rendering.alpha)[..., None]
+    loss = masked_smooth_l1(rgb, target.rgb, target.weight, _BETA)
     if schedule.dssim > 0:
-        loss = loss + schedule.dssim * _BETA * masked_dssim(rendering.rgb, target.rgb, target.weight)
+        loss = loss + schedule.dssim * _BETA * masked_dssim(rgb, target.rgb, target.weight)
     return loss
 
 
-def _colors(full: dict[str, Tensor], cam_T_world: Tensor) -> Tensor:
-    if full["sh"].shape[1] == 1:
+def _colors(params: dict[str, Tensor], cam_T_world: Tensor) -> Tensor:
+    if params["sh"].shape[1] == 1:
         from splinescape.scene.splats import SH_C0
 
-        return 0.5 + SH_C0 * full["sh"][:, 0]
-    return view_colors(Splats(**full), cam_T_world)
+        return 0.5 + SH_C0 * params["sh"][:, 0]
+    return view_colors(Splats(**params), cam_T_world)
 
 
-def _step(
-    full: dict[str, Tensor],
-    rows: dict[str, Tensor],
-    first: int,
-    optimizer: torch.optim.Optimizer,
-    mean_unit: Tensor | None,
-) -> None:
-    """One Adam step on the trainable rows; the frozen rows of the same tensors are not touched."""
-    before = rows["means"].clone() if mean_unit is not None else None
-    for name, row in rows.items():
-        grad = full[name].grad
-        assert grad is not None
-        row.grad = grad[first:]
-        full[name].grad = None
+def _step(params: dict[str, Tensor], optimizer: torch.optim.Optimizer, unit: Tensor) -> None:
+    """One Adam step; means move in units of `unit` (N, 1)."""
+    means = params["means"]
+    before = means.detach().clone() if means.requires_grad else None
     optimizer.step()
-    if before is not None and mean_unit is not None:
-        rows["means"].copy_(before + (rows["means"] - before) * mean_unit)
-    if "opacity_logits" in rows:
-        rows["opacity_logits"].clamp_(-_MAX_LOGIT, _MAX_LOGIT)
+    optimizer.zero_grad(set_to_none=True)
+    with torch.no_grad():
+        if before is not None:
+            means.copy_(before + (means - before) * unit)
+        params["opacity_logits"].clamp_(-_MAX_LOGIT, _MAX_LOGIT)
 
 
-def _settled(history: list[float], share: float, views: int) -> bool:
+def _settled(history: list[Tensor], share: float, views: int) -> bool:
     """Whether the mean loss of the last window improved by less than `share` on the window before."""
     window = max(_CHECK_EVERY, 2 * views)
     if share <= 0 or len(history) < 2 * window or len(history) % _CHECK_EVERY:
