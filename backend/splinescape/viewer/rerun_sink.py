@@ -100,21 +100,22 @@ def open_recording(mode: RerunMode, file: Path, url: str = DEFAULT_URL) -> Itera
         with _web_server() as address:
             stream.connect_grpc(DEFAULT_URL)
             yield Recording(stream, address)
-            _send_rest(stream)
+            _send_rest_and_part(stream)
         return
     if mode == "spawn":
         stream.spawn(port=GRPC_PORT)
     else:
         stream.connect_grpc(url)
     yield Recording(stream, url if mode == "connect" else "the viewer")
-    _send_rest(stream)
+    _send_rest_and_part(stream)
 
 
-def _send_rest(stream: rr.RecordingStream) -> None:
+def _send_rest_and_part(stream: rr.RecordingStream) -> None:
     try:
         stream.flush(timeout_sec=FLUSH_S)
     except RuntimeError as error:
         _log.warning("the Rerun viewer went away before it had everything: %s", error)
+    stream.disconnect()
 
 
 @contextmanager
