@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from splinescape.inpaint.builtin.multigrid import make_operators, solve
 from splinescape.jit import njit, run_chunks
 
-CLASH = 0.02
+CLASH = 0.06
 """Squared colour difference across a seam from which on it is an edge between things, not to be levelled."""
 PULL = 1e-3
 """Weight of the copied colour itself against one difference: keeps far corners from drifting."""

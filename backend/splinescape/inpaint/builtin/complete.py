@@ -105,6 +105,7 @@ class _Solver:
             self.width,
             self.level.context.astype(np.float32).reshape(-1),
             self.level.hole.reshape(-1),
+            self.pixels.astype(np.int64),
             self.allowed,
             self.offered,
             self.wanted,

@@ -94,7 +94,7 @@ def find_rarity(levels: list[Level]) -> NDArray[np.float32]:
     """(H, W) at the finest level: `uniqueness` of the place around each pixel, found on a coarse level."""
     rarity = np.zeros(levels[0].hole.shape, np.float32)
     for level in levels:
-        sources = np.flatnonzero(patch_sources(level.known)).astype(np.int32)
+        sources = np.flatnonzero(patch_sources(level.known))
         if 0 < sources.size <= UNIQUE_SOURCES:
             found = np.empty(sources.size, np.float32)
             ones = np.ones(level.hole.size, np.float32)
