@@ -104,7 +104,7 @@ def choose(role: str, table: list[EngineEntry], wanted: str | None, config: Scen
         InputError: no engine has that name.
         EngineUnavailableError: that engine cannot run here; the message says why.
     """
-    skipped = []
+    skipped: list[str] = []
     for entry in table:
         if wanted not in (None, "auto", entry.name):
             continue

@@ -19,7 +19,7 @@ import platformdirs
 
 _cache_dir = Path(platformdirs.user_cache_dir("splinescape")) / f"jit-{version('splinescape')}-numba{numba.__version__}"
 if "NUMBA_CACHE_DIR" not in os.environ:
-    numba.config.CACHE_DIR = str(_cache_dir)
+    numba.config.CACHE_DIR = str(_cache_dir)  # type: ignore[attr-defined]
 
 njit: Any = partial(numba.njit, cache=True, nogil=True)
 """`numba.njit` with our cache and without the GIL; for kernels that `run_chunks` calls from threads."""

@@ -220,7 +220,7 @@ class _Run:
         self._stage("depth", "predicting depth and focal length")
         prediction = call_depth(self.engines.depth, filled, K, view)
         whole = Frame(
-            rgb=filled.astype(np.float32) / 255,
+            rgb=filled.astype(np.float32) / np.float32(255),
             depth=prediction.depth,
             confidence=prediction.confidence,
             inpaint=np.ones((height, width), bool),
@@ -344,7 +344,8 @@ class _Run:
         self.emit(SceneChanged(done.splats))
 
     def _announce(self, done: Scenery, index: int, phase: Phase) -> None:
-        role: FrameRole = ("input", "outpaint")[index] if index < 2 else phase  # type: ignore[assignment]
+        first: tuple[FrameRole, FrameRole] = ("input", "outpaint")
+        role: FrameRole = first[index] if index < 2 else phase
         start = sum(done.counts[:index])
         new = Splats(*(t[start : start + done.counts[index]] for _, t in done.splats.tensors()))
         self.emit(FrameAdded(role, index, done.frames[index], new))

@@ -26,29 +26,27 @@ def living_room(focal: float = 920.0, quality: BakeQuality | None = None) -> Wor
     """The room; `focal` pixels is what its textures are made for. Baking takes about a minute."""
     (top, bottom), (near, far) = _WINDOW
     sky = AreaLight(
-        (_LEFT - 0.3, (top + bottom) / 2, (near + far) / 2), (0, 0, (far - near) / 2), (0, (bottom - top) / 2, 0),
-        (1, 0, 0), (1.5, 1.75, 2.1), 2.0,
-    )  # fmt: skip
-    lamp = AreaLight((1.75, 0.02, 5.55), (0.12, 0, 0), (0, 0, 0.12), (0, 1, 0), (0.5, 0.34, 0.17), 1.2)
-    lighting = Lighting(
-        (sun((-0.83, -0.5, -0.02), (6.2, 5.2, 3.9), 0.012), sky, lamp), (0.035,) * 3, (0.03,) * 3, 0.8
+        center=(_LEFT - 0.3, (top + bottom) / 2, (near + far) / 2),
+        u=(0, 0, (far - near) / 2),
+        v=(0, (bottom - top) / 2, 0),
+        facing=(1, 0, 0),
+        color=(2.6, 2.9, 3.3),
+        reference=2.0,
     )
-    shapes = (
-        *_walls(), *_window(), *_beams(), *_bookcase(), *_sideboard(), *_sofa(), *_table(), *_lamp(), *_near_things(),
-    )  # fmt: skip
-    baking = quality or BakeQuality(
-        texel=0.035, most=200, light_grid=5, around=24, bounces=3, bounce_rays=128
-    )
-    return World.lit(band_limited(shapes, focal), lighting, _outside, baking)
+    lamp = AreaLight((1.75, 0.02, 5.55), (0.12, 0, 0), (0, 0, 0.12), (0, 1, 0), (0.9, 0.62, 0.32), 1.2)
+    lights = (sun((-0.83, -0.5, -0.02), (5.2, 4.4, 3.3), 0.012), sky, lamp)
+    room = (*_walls(), *_window(), *_beams())
+    furniture = (*_bookcase(), *_sideboard(), *_sofa(), *_table(), *_lamp(), *_near_things())
+    lighting = Lighting(lights, (0.05,) * 3, (0.045,) * 3, 0.8)
+    baking = quality or BakeQuality(0.045, most=160, light_grid=4, around=16, bounces=3, bounce_rays=96)
+    return World.lit(band_limited((*room, *furniture), focal), lighting, _outside, baking)
 
 
 def _outside(dirs: Array) -> Array:
     """A bright sky."""
     t = np.clip(0.5 - dirs[1], 0, 1)
-    return (
-        np.array([[0.98], [0.98], [0.97]], np.float32) * (1 - t)
-        + np.array([[0.75], [0.87], [0.99]], np.float32) * t
-    )
+    pale, blue = (np.array(color, np.float32)[:, None] for color in ((0.98, 0.98, 0.97), (0.75, 0.87, 0.99)))
+    return pale * (1 - t) + blue * t
 
 
 def _walls() -> list[Shape]:
@@ -246,8 +244,8 @@ def _near_things() -> list[Shape]:
     soil = tx.plain((0.16, 0.11, 0.08))
     parts: list[Shape] = [box((-1.1, FLOOR - 0.21, 3.0), (0.66, 0.4, 0.66), wool, yaw=24)]
     parts.append(box((-1.08, FLOOR - 0.435, 3.0), (0.32, 0.035, 0.24), tx.plain((0.62, 0.22, 0.18)), yaw=50))
-    parts += _plant((-2.25, 4.75), 0.26, 0.8, 26, clay, soil, leaf, seed=3)
-    parts += _plant((1.55, 2.35), 0.2, 0.5, 20, clay, soil, leaf, seed=8)
+    parts += _plant((-2.25, 4.75), 0.26, 0.95, 44, clay, soil, leaf, seed=3)
+    parts += _plant((1.28, 2.75), 0.17, 0.62, 36, clay, soil, leaf, seed=8)
     return parts
 
 
@@ -262,10 +260,12 @@ def _plant(
         box((x, FLOOR - radius, z), (1.5 * radius, 2 * radius, 1.5 * radius), pot, yaw=30),
         box((x, FLOOR - 2 * radius - 0.01, z), (1.4 * radius, 0.02, 1.4 * radius), soil, yaw=30),
     ]
+    stem = tx.plain((0.3, 0.24, 0.14))
+    parts.append(box((x, FLOOR - 2 * radius - height / 2, z), (0.02, height, 0.02), stem))
     for i in range(leaves):
         angle, up = 2.4 * i, (i + 0.5) / leaves
-        out = radius * (0.25 + 1.3 * np.sin(np.pi * (0.15 + 0.8 * up)))
+        out = radius * (0.1 + 1.1 * np.sin(np.pi * (0.15 + 0.8 * up)))
         center = (x + out * np.cos(angle), FLOOR - 2 * radius - 0.05 - height * up, z + out * np.sin(angle))
-        size = radius * rng.uniform(0.3, 0.48)
+        size = radius * rng.uniform(0.34, 0.52)
         parts.append(ellipsoid(center, (size, 0.55 * size, 0.8 * size), leaf))
     return parts

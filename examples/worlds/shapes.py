@@ -110,7 +110,7 @@ class Convex:
         enter[(slope == 0) & (gap < 0)] = MISS
         face = enter.argmax(0)
         first = np.take_along_axis(enter, face[None], 0)[0]
-        return np.where((first > 1e-4) & (first < leave.min(0)), first, MISS), face
+        return np.where((first > 0) & (first < leave.min(0)), first, MISS), face
 
     def surface(self, points: Array, face: Array) -> Surface:
         """Local and face coordinates and normals of world points (3, N) on the faces (N,)."""
@@ -173,7 +173,7 @@ class Ellipsoid:
         root = b * b - a * c
         with np.errstate(invalid="ignore"):
             t = (-b - np.sqrt(root)) / a
-        hit = (root > 0) & (t > 1e-4)
+        hit = (root > 0) & (t > 0)
         return np.where(hit, t, MISS), np.zeros(len(t), np.int64)
 
     def surface(self, points: Array, face: Array) -> Surface:
@@ -234,7 +234,7 @@ class Cone:
             for sign in (-1, 1):
                 t = (-b + sign * np.sqrt(root)) / a
                 y = o[1] + t * dirs[1]
-                good = (root > 0) & (t > 1e-4) & (y > 0) & (y < self.height) & (t < best)
+                good = (root > 0) & (t > 0) & (y > 0) & (y < self.height) & (t < best)
                 best = np.where(good, t, best)
         return best, np.zeros(len(best), np.int64)
 

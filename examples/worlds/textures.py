@@ -222,6 +222,16 @@ def meadow(seed: int, dark: Color, light: Color) -> Meadow:
     )
 
 
+def grass(seed: int, dark: Color, light: Color) -> Meadow:
+    """As `meadow`, twice as fine and more vivid: for pictures of about a thousand pixels."""
+    bands = ((8, 75, 0.2), (6, 90, 0.5), (4, 70, 0.7), (3, 60, 0.9))
+    noises = tuple(
+        spectral_noise((512, 512), low, high, slope, seed + i) for i, (low, high, slope) in enumerate(bands)
+    )
+    fades = ((3.5, 9.0), (9.0, 24.0), (24.0, 65.0), (70.0, 220.0))
+    return Meadow(noises, (1.5, 6.0, 30.0, 200.0), fades, (0.17, 0.13, 0.1, 0.08), dark, light)
+
+
 def softened(texture: Texture, sigma: float) -> Texture:
     """The texture less what is finer than a Gaussian of `sigma` metres."""
     if isinstance(texture, Tile):

@@ -119,6 +119,7 @@ def expand_view(
         The frame, or None when the view has no hole.
     """
     assert view.K_33 is not None
+    K, cam = np.asarray(view.K_33, np.float64), np.asarray(view.cam_T_world, np.float64)
     rendering = render_view(splats, view, engines.rasterizer)
     alpha = rendering.alpha.numpy()
     if not (alpha < HOLE_ALPHA).any():
@@ -134,10 +135,10 @@ def expand_view(
     prediction = call_depth(engines.depth, rgb, view.K_33, view)
     depth = align_depth(prediction.depth, prediction.confidence, known_depth, ~mask)
     depth = keep_inside(snap_ramps(depth), shell)
-    depth = push_behind(depth, mask, view.K_33, view.cam_T_world, frames, shell)
+    depth = push_behind(depth, mask, K, cam, frames, shell)
     empty = alpha < HOLE_ALPHA
     fringe = mask & (alpha < _COVERED) & ~empty
-    fringe &= ~already_seen(depth, fringe, view.K_33, view.cam_T_world, frames)
+    fringe &= ~already_seen(depth, fringe, K, cam, frames)
     confidence = np.where(np.isfinite(depth), np.where(mask, prediction.confidence, 1), 0).astype(np.float32)
     return Frame(
         rgb=np.where(mask[..., None], rgb.astype(np.float32) / 255, np.clip(known_rgb, 0, 1)).astype(
@@ -147,8 +148,8 @@ def expand_view(
         confidence=confidence,
         inpaint=mask,
         inpaint_wo_edge=(empty | fringe) & ~_floating(depth),
-        K_33=np.asarray(view.K_33, np.float64),
-        cam_T_world=np.asarray(view.cam_T_world, np.float64),
+        K_33=K,
+        cam_T_world=cam,
     )
 
 

@@ -67,7 +67,7 @@ def _window_extreme(w: NDArray[np.float32], radius: int, largest: bool) -> NDArr
     import cv2
 
     kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
-    return (cv2.dilate if largest else cv2.erode)(w, kernel)
+    return np.asarray((cv2.dilate if largest else cv2.erode)(w, kernel), np.float32)
 
 
 def snap_ramps(depth_hw: NDArray[np.float32], jump: float = JUMP) -> NDArray[np.float32]:

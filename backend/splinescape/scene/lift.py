@@ -59,7 +59,7 @@ def lift_frame(frame: Frame, shell_radius: float, keep_hw: NDArray[np.bool_] | N
     depth = frame.depth[v, u].astype(np.float64)
     sky = ~np.isfinite(depth)
     rays = _rays(u, v, frame.K_33)
-    world_T_cam = np.linalg.inv(frame.cam_T_world)
+    world_T_cam = np.asarray(np.linalg.inv(frame.cam_T_world), np.float64)
     gu, gv = _inverse_depth_gradient(frame.depth)
     depth, slope_u, slope_v = _with_shell(
         depth,

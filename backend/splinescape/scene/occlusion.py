@@ -70,7 +70,7 @@ def push_behind(
 def _seen_depth(depth_hw: NDArray[np.float32]) -> NDArray[np.float32]:
     """Smallest depth of the 3x3 surroundings: within a pixel of a silhouette a point may belong to the nearer side."""
     finite = np.where(np.isfinite(depth_hw), depth_hw, 1e30).astype(np.float32)
-    return cv2.erode(finite, np.ones((3, 3), np.uint8))
+    return np.asarray(cv2.erode(finite, np.ones((3, 3), np.uint8)), np.float32)
 
 
 def _in_front(points: NDArray[np.float64], frame: Frame, seen: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -41,7 +41,8 @@ def masked_dssim(image: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def _blur(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    return cv2.GaussianBlur(image, (_WINDOW, _WINDOW), _SIGMA, borderType=cv2.BORDER_CONSTANT)
+    blurred = cv2.GaussianBlur(image, (_WINDOW, _WINDOW), _SIGMA, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(blurred, np.float32)
 
 
 def _blur_tensor(image: Tensor) -> Tensor:

@@ -120,7 +120,7 @@ def train_splats(
         index = int(np.argmax(shares * (step + 1) - drawn))
         drawn[index] += 1
         loss = _loss(params, targets[index], rasterizer, schedule, float(drawn[index] % 2))
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         if free is not None and params["sh"].grad is not None:
             params["sh"].grad *= free
         _step(params, optimizer, unit)
