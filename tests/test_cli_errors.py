@@ -11,6 +11,7 @@ import pytest
 from cli_support import Ran, splinescape_command, write_path
 from PIL import Image
 
+from splinescape.cli.errors import explain
 from splinescape.config import SceneConfig
 from splinescape.io.ply import write_ply
 from splinescape.scene.meta import SceneMeta
@@ -298,3 +299,24 @@ def test_a_reader_that_goes_away_is_no_error(tiny_scene: Path) -> None:
     assert process.stderr is not None
     assert process.stderr.read() == b""
     process.wait()
+
+
+def test_settings_of_text_name_their_flag(cli: Cli, small_picture: Path) -> None:
+    assert_refused(cli("generate", small_picture, "--prompt", "x" * 4001), "--prompt: ", "4000 characters")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("CUDA out of memory"),
+    ],
+)
+def test_too_little_memory_has_a_cure(error: Exception) -> None:
+    assert explain(error) == "not enough memory: lower --max-resolution or close other programs"
+
+
+def test_our_own_faults_are_not_dressed_up() -> None:
+    assert explain(RuntimeError("a bug")) is None
+    assert explain(ValueError("a bug")) is None

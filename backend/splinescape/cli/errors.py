@@ -20,7 +20,7 @@ def explain(error: BaseException) -> str | None:
         return "; ".join(_explain_setting(detail) for detail in error.errors())
     if isinstance(error, SplinescapeError):
         return " ".join(str(error).split())
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or _torch_is_out_of_memory(error):
         return "not enough memory: lower --max-resolution or close other programs"
     if isinstance(error, OSError):
         return _explain_os_error(error)
@@ -35,13 +35,17 @@ def _explain_setting(detail: Any) -> str:
         for name in sorted(SceneConfig.model_fields, key=len, reverse=True):
             text = text.replace(name, flag_of(name))
         return text
-    accepts = allowed(str(field))
-    return (
-        f"{flag_of(str(field))} must be {accepts}, not {detail['input']}" if accepts else str(detail["msg"])
-    )
+    flag, accepts = flag_of(str(field)), allowed(str(field))
+    return f"{flag} must be {accepts}, not {detail['input']}" if accepts else f"{flag}: {detail['msg']}"
 
 
 def _explain_os_error(error: OSError) -> str:
     if error.errno is None and "requested and" in str(error):  # how numpy reports a short write
         error = OSError(errno.ENOSPC, "No space left on device", error.filename)
     return str(write_error(Path(error.filename or "the output"), error))
+
+
+def _torch_is_out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, RuntimeError) and any(
+        words in str(error) for words in ("can't allocate memory", "out of memory")
+    )
