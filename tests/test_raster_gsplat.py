@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from types import ModuleType
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -98,11 +99,18 @@ def test_bad_cameras_are_refused_before_gsplat_sees_them(engine: adapter.GsplatR
         engine.rasterize(*case.params, case.cam_T_world * float("nan"), case.K_33, 5, 4)
 
 
-def test_what_is_missing_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     assert "not installed" in str(adapter.missing())
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: object())
+    found = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: found)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert adapter.missing() == "torch sees no CUDA device"
     with pytest.raises(EngineUnavailableError, match="torch sees no CUDA device"):
         adapter.GsplatRasterizer()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CUDA_HOME", raising=False)
+    assert "no nvcc" in str(adapter.missing())
+    (tmp_path / "csrc.so").touch()
+    assert adapter.missing() is None

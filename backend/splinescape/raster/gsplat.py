@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,10 +18,15 @@ from splinescape.raster.checks import check_cameras, check_splats
 
 def missing() -> str | None:
     """Say in one line why gsplat cannot run here, or None when it can; does not import gsplat."""
-    if importlib.util.find_spec("gsplat") is None:
+    spec = importlib.util.find_spec("gsplat")
+    if spec is None:
         return "the package gsplat is not installed (pip install 'splinescape[cuda]')"
     if not torch.cuda.is_available():
         return "torch sees no CUDA device"
+    folders = spec.submodule_search_locations or []
+    compiled = any(Path(folder).glob("csrc.*") for folder in folders)
+    if not compiled and shutil.which("nvcc") is None and "CUDA_HOME" not in os.environ:
+        return "gsplat has no compiled code and there is no nvcc to compile it (install the CUDA toolkit)"
     return None
 
 
