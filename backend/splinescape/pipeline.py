@@ -405,7 +405,7 @@ def _dense_path(path: CameraPath, frames: list[Frame], config: SceneConfig) -> D
     fovs = path.fovs(count)
     Ks = np.repeat(canvas.K_33[None], count, 0)
     if fovs is not None:
-        focal = picture.height / 2 / np.tan(np.asarray(fovs) / 2)
+        focal = picture.height / 2 / np.tan(np.radians(fovs) / 2)
         Ks[:, 0, 0] *= focal / Ks[:, 1, 1]
         Ks[:, 1, 1] = focal
     return DensePath(
