@@ -84,10 +84,11 @@ def test_coverage_asks_for_all_views_at_once(engine: adapter.GsplatRasterizer) -
 
 def test_no_splats_and_no_views_never_reach_gsplat(engine: adapter.GsplatRasterizer) -> None:
     case = random_case(n=2)
-    none = tuple(t[:0] for t in case.params)
+    none = tuple(t[:0].requires_grad_() for t in case.params)
     out = engine.rasterize(*none, case.cam_T_world, case.K_33, 5, 4)
     assert (out.rgb.shape, out.depth.shape, out.alpha.shape) == ((4, 5, 3), (4, 5), (4, 5))
     assert not out.alpha.any()
+    out.rgb.sum().backward()
     cams, Ks = case.cam_T_world[None], case.K_33[None]
     assert engine.coverage(*none[:4], cams, Ks, 5, 4).shape == (1, 4, 5)
     assert engine.coverage(*case.params[:4], cams[:0], Ks[:0], 5, 4).shape == (0, 4, 5)

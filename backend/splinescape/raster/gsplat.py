@@ -24,7 +24,7 @@ def missing() -> str | None:
     if not torch.cuda.is_available():
         return "torch sees no CUDA device"
     folders = spec.submodule_search_locations or []
-    compiled = any(Path(folder).glob("csrc.*") for folder in folders)
+    compiled = any(True for folder in folders for _ in Path(folder).glob("csrc.*"))
     if not compiled and shutil.which("nvcc") is None and "CUDA_HOME" not in os.environ:
         return "gsplat has no compiled code and there is no nvcc to compile it (install the CUDA toolkit)"
     return None
@@ -76,7 +76,8 @@ class GsplatRasterizer:
         check_cameras(cam_T_world, K_33, width, height)
         splats = self._to_device(means, quats, scales, opacities, colors)
         if not len(means):
-            image = torch.zeros(height, width, 5, device=self.device)
+            # Of the inputs, empty as they are, so that a loss may still be sent backwards.
+            image = sum(t.sum() for t in splats).expand(height, width, 5)  # type: ignore[union-attr]
             return Rendering(image[..., :3], image[..., 3], image[..., 4])
         cameras = self._to_device(cam_T_world[None], K_33[None])
         image, alpha, _ = _rasterization(*splats, *cameras, width, height, render_mode="RGB+ED")
