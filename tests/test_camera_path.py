@@ -1,6 +1,7 @@
 """Camera paths: smooth, evenly sampled, exact at the ends, and honest about bad input."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -324,3 +325,11 @@ def test_a_file_is_read_by_its_name(tmp_path):
     file.write_text(CameraPath.spiral(2.0).to_json())
     for source in (file, str(file)):
         assert np.array_equal(CameraPath.from_json(source).cam_T_world, CameraPath.spiral(2.0).cam_T_world)
+
+
+@pytest.mark.parametrize("name", ["room_path.json", "valley_path.json"])
+def test_the_example_paths_start_at_the_input_camera_and_move_gently(name):
+    samples = CameraPath.from_json(Path(__file__).parent.parent / "examples" / name).sample(60)
+    np.testing.assert_allclose(samples[0], np.eye(4), atol=1e-12)
+    assert turns(samples).max() < 2
+    assert 0.5 < steps(samples).sum() < 3

@@ -38,7 +38,7 @@ def living_room(focal: float = 920.0, quality: BakeQuality | None = None) -> Wor
     room = (*_walls(), *_window(), *_beams())
     furniture = (*_bookcase(), *_sideboard(), *_sofa(), *_table(), *_lamp(), *_near_things())
     lighting = Lighting(lights, (0.05,) * 3, (0.045,) * 3, 0.8)
-    baking = quality or BakeQuality(0.045, most=160, light_grid=4, around=16, bounces=3, bounce_rays=96)
+    baking = quality or BakeQuality(0.06, most=130, light_grid=3, around=8, bounces=2, bounce_rays=40)
     return World.lit(band_limited((*room, *furniture), focal), lighting, _outside, baking)
 
 
@@ -112,8 +112,10 @@ def _bookcase() -> list[Shape]:
     parts += [box((x, (top + FLOOR) / 2, z), (0.04, FLOOR - top, depth), wood) for x in (x0, x1)]
     parts.append(box(((x0 + x1) / 2, (top + FLOOR) / 2, _BACK - 0.01), (x1 - x0, FLOOR - top, 0.02), wood))
     rng = np.random.default_rng(5)
-    palette = [(0.55, 0.17, 0.14), (0.16, 0.27, 0.38), (0.72, 0.6, 0.38), (0.2, 0.36, 0.28), (0.82, 0.78, 0.68),
-               (0.4, 0.22, 0.33), (0.75, 0.42, 0.2), (0.25, 0.24, 0.26)]  # fmt: skip
+    palette = [
+        (0.55, 0.17, 0.14), (0.16, 0.27, 0.38), (0.72, 0.6, 0.38), (0.2, 0.36, 0.28),
+        (0.82, 0.78, 0.68), (0.4, 0.22, 0.33), (0.75, 0.42, 0.2), (0.25, 0.24, 0.26),
+    ]  # fmt: skip
     covers = [tx.plaster(130 + i, color, 0.08, 0.8) for i, color in enumerate(palette)]
     for shelf in shelves[1:]:
         x = x0 + 0.05
@@ -209,19 +211,20 @@ def _table() -> list[Shape]:
         for dx in (-0.52, 0.52)
         for dz in (-0.26, 0.26)
     ]
-    fruit = [
-        ((-0.02, 0.03), (0.78, 0.3, 0.16)),
-        ((0.07, -0.04), (0.85, 0.6, 0.18)),
-        ((-0.09, -0.05), (0.5, 0.6, 0.22)),
-        ((0.05, 0.08), (0.8, 0.42, 0.15)),
+    places = ((-0.02, 0.03), (0.07, -0.04), (-0.09, -0.05), (0.05, 0.08))
+    reds, yellows = (0.78, 0.85, 0.5, 0.8), (0.3, 0.6, 0.6, 0.42)
+    skins = [
+        tx.solid(164 + i, 0.2, (0.8 * r, 0.8 * y, 0.14), (r, y, 0.19))
+        for i, (r, y) in enumerate(zip(reds, yellows, strict=True))
     ]
+    fruit = list(zip(places, skins, strict=True))
     return [
         box((x - 0.1, FLOOR - 0.006, z), (2.7, 0.012, 1.9), rug, yaw=4),
         *legs,
         box((x, top, z), (1.2, 0.045, 0.66), wood),
         box((x, FLOOR - 0.13, z), (1.06, 0.03, 0.54), wood),
         ellipsoid((x + 0.22, top - 0.06, z + 0.02), (0.19, 0.055, 0.19), bowl),
-        *(sphere((x + 0.22 + dx, top - 0.13, z + 0.02 + dz), 0.055, tx.solid(164 + i, 0.2, tuple(0.8 * c for c in color), color)) for i, ((dx, dz), color) in enumerate(fruit)),
+        *(sphere((x + 0.22 + dx, top - 0.13, z + 0.02 + dz), 0.055, skin) for (dx, dz), skin in fruit),
         box((x - 0.3, top - 0.04, z - 0.05), (0.3, 0.035, 0.22), tx.plain((0.2, 0.3, 0.36)), yaw=20),
         box((x - 0.29, top - 0.072, z - 0.04), (0.26, 0.03, 0.19), tx.plain((0.86, 0.8, 0.68)), yaw=34),
     ]  # fmt: skip
