@@ -1,4 +1,4 @@
-"""Ray-cast the example pictures room.png and valley.png.
+"""Ray-cast the example pictures room.png and valley.jpg.
 
     python examples/make_pictures.py [room] [valley] [--depth]
 
@@ -19,15 +19,16 @@ from worlds.living_room import living_room
 from worlds.valley import valley
 
 WIDTH, HEIGHT, FOCAL = 1024, 768, 920.0
-PICTURES = {"room": living_room, "valley": valley}
+PICTURES = {"room": (living_room, ".png"), "valley": (valley, ".jpg")}
 HERE = Path(__file__).resolve().parent
 
 
 def make(name: str, with_depth: bool) -> None:
     """Write the picture `name` and, on request, its depth next to this file."""
     K_33 = centred_intrinsics(WIDTH, HEIGHT, FOCAL)
-    image = PICTURES[name](FOCAL).render(np.eye(4), K_33, WIDTH, HEIGHT, supersample=3)
-    Image.fromarray(image.rgb).save(HERE / f"{name}.png", optimize=True)
+    world, suffix = PICTURES[name]
+    image = world(FOCAL).render(np.eye(4), K_33, WIDTH, HEIGHT, supersample=3)
+    Image.fromarray(image.rgb).save(HERE / f"{name}{suffix}", optimize=True, quality=93, subsampling=0)
     if with_depth:
         np.save(HERE / f"{name}_depth.npy", image.depth)
 

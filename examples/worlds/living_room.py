@@ -38,7 +38,7 @@ def living_room(focal: float = 920.0, quality: BakeQuality | None = None) -> Wor
     room = (*_walls(), *_window(), *_beams())
     furniture = (*_bookcase(), *_sideboard(), *_sofa(), *_table(), *_lamp(), *_near_things())
     lighting = Lighting(lights, (0.05,) * 3, (0.045,) * 3, 0.8)
-    baking = quality or BakeQuality(0.06, most=130, light_grid=3, around=8, bounces=2, bounce_rays=40)
+    baking = quality or BakeQuality(0.045, most=160, light_grid=4, around=12, bounces=3, bounce_rays=64)
     return World.lit(band_limited((*room, *furniture), focal), lighting, _outside, baking)
 
 

@@ -28,7 +28,7 @@ def valley(focal: float = 920.0, quality: BakeQuality | None = None) -> World:
         (sun((-0.86, -0.42, 0.05), (2.5, 2.0, 1.35), 0.02),), (0.32, 0.4, 0.56), (0.13, 0.14, 0.08), 1.4
     )
     shapes = (_meadow(), *_hills(), *_farm(), *_fence(), *_trees(), *_near_things())
-    baking = quality or BakeQuality(0.09, most=300, light_grid=3, around=8)
+    baking = quality or BakeQuality(0.08, most=380, light_grid=4, around=16)
     return World.lit(band_limited(shapes, focal), lighting, _sky, baking)
 
 
