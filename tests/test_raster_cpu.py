@@ -192,3 +192,10 @@ def test_an_output_that_is_not_used_costs_no_gradient() -> None:
         engine.rasterize(*params, case.cam_T_world, case.K_33, case.width, case.height).depth.sum().backward()
     assert not cpu[4].grad.any()  # type: ignore[union-attr]
     torch.testing.assert_close(cpu[0].grad.double(), exact[0].grad, atol=1e-3, rtol=1e-3)  # type: ignore[union-attr]
+
+
+def test_a_picture_too_wide_for_the_tile_table_is_refused() -> None:
+    case = replace(random_case(n=1), width=2**17 + 1, height=1)
+    with pytest.raises(ValueError, match="at most 131072 pixels"):
+        image(CPU, case, case.params)
+    assert image(CPU, replace(case, width=2**17), case.params).shape == (1, 2**17, 5)

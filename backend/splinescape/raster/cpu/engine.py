@@ -58,6 +58,8 @@ class _View:
 
     @staticmethod
     def of(cam_T_world: Tensor, K_33: Tensor, width: int, height: int) -> _View:
+        if max(width, height) > 2**17:  # tile columns and rows are 16-bit integers
+            raise ValueError(f"the CPU rasteriser draws at most {2**17} pixels a side, not {width}x{height}")
         K = K_33.detach().cpu().double().numpy()
         fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
         mx, my = 0.15 * width, 0.15 * height
