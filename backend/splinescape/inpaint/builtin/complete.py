@@ -14,7 +14,7 @@ from splinescape.inpaint.builtin.levels import Level, distance_into, nearest, pa
 from splinescape.inpaint.builtin.onion import grow
 from splinescape.inpaint.builtin.patches import CHANNELS, SIDE
 from splinescape.inpaint.builtin.places import (
-    CROWDING_PRICE,
+    COPY_PRICE,
     crowding_price,
     noticeable,
     offers_and_wishes,
@@ -110,7 +110,7 @@ class _Solver:
             self.offered,
             self.wanted,
             self.price.copy(),
-            np.float32(CROWDING_PRICE) * self.noticed.reshape(-1),
+            np.float32(COPY_PRICE) * self.noticed.reshape(-1),
             np.float32(guidance),
             offset,
         )

@@ -18,8 +18,10 @@ DEPTH_PRIOR = 0.2
 """Times a difference of log depth."""
 HIDING_PRICE = 0.5
 """For a patch with pixels that hide what the hole shows."""
+COPY_PRICE = 0.012
+"""What each copy that is grown adds to the price of sources around its own."""
 CROWDING_PRICE = 0.003
-CROWDING_LIMIT = 4.0
+CROWDING_LIMIT = 10.0
 UNIQUE_PRICE = 0.5
 UNIQUE_LIMIT = 0.03
 UNIQUE_SOURCES = 4500
@@ -87,7 +89,7 @@ def noticeable(image: NDArray[np.float32]) -> NDArray[np.float32]:
     mean = cv2.blur(image[..., :3], (SIDE, SIDE), anchor=(0, 0))
     square = cv2.blur(image[..., :3] ** 2, (SIDE, SIDE), anchor=(0, 0))
     variance = np.maximum(square - mean**2, 0).sum(axis=-1)
-    return (variance / (variance + 0.003)).astype(np.float32)
+    return (variance / (variance + 0.006)).astype(np.float32)
 
 
 def find_rarity(levels: list[Level]) -> NDArray[np.float32]:
