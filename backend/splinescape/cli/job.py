@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -181,4 +182,5 @@ def _report(result: SceneResult, config: SceneConfig, outputs: Outputs) -> None:
     if outputs.video:
         click.echo(f"film: {outputs.film}")
     if outputs.rerun == "save":
-        click.echo(f"recording: {outputs.recording} (see it with: rerun {outputs.recording})")
+        viewer = "rerun" if shutil.which("rerun") else f"{sys.executable} -m rerun"
+        click.echo(f"recording: {outputs.recording} (see it with: {viewer} {outputs.recording})")
