@@ -173,6 +173,14 @@ def test_a_single_known_pixel_colours_everything() -> None:
         assert (np.abs(fill(rgb, mask, depth=depth).astype(int) - (200, 100, 50)) <= 1).all()
 
 
+def test_a_net_of_known_lines_without_one_whole_patch_is_still_filled() -> None:
+    rgb = np.full((160, 192, 3), (30, 120, 60), np.uint8)
+    mask = np.ones((160, 192), bool)
+    mask[::8] = mask[1::8] = False
+    mask[:, ::8] = mask[:, 1::8] = False
+    assert (np.abs(fill(hidden(rgb, mask), mask).astype(int) - rgb) <= 1).all()
+
+
 @given(
     height=st.integers(1, 40),
     width=st.integers(1, 40),

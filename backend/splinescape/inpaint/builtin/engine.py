@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from itertools import takewhile
 
 import cv2
 import numpy as np
@@ -45,7 +46,7 @@ class BuiltinInpainter:
         Args:
             rgb_hw3: (H, W, 3) uint8 picture; what stands in masked pixels is ignored.
             mask_hw: (H, W) bool, True where a pixel is to be filled. All True gives a neutral grey.
-            view: the camera of the picture.
+            view: the camera of the picture; not used, the depth says what matters here.
             seed: every random choice comes from it; same input and seed, same bytes.
             depth_hw: (H, W) float32 camera z of the known pixels, +inf for sky; what stands in masked pixels
                 is ignored. With it, a hole between a near and a far surface continues the far one.
@@ -119,7 +120,7 @@ def _fill(scene: Level, seed: int) -> NDArray[np.float32]:
     unit = 2**DEEPEST
     finest = _pad(scene, (-height % unit, -width % unit))
     levels = build_levels(finest, DEEPEST + 1)
-    usable = [level for level in levels[:count] if patch_sources(level.known).any()]
+    usable = list(takewhile(lambda level: patch_sources(level.known).any(), levels[:count]))
     if not usable:
         known = scene.context if scene.context.any() else scene.known
         return push_pull(scene.image, known)
