@@ -45,7 +45,7 @@ def make_frame(width: int, height: int, cam_T_world: np.ndarray) -> Frame:
 
 
 def lifted(frame: Frame) -> Splats:
-    return lift_frame(frame, 1000.0, frame.inpaint_wo_edge)
+    return lift_frame(frame, 1000.0, frame.inpaint_wo_edge).splats
 
 
 @pytest.fixture(scope="module")
