@@ -48,7 +48,7 @@ from splinescape.train.trainer import Schedule, TrainingView, train_splats
 
 FIRST_SCHEDULE = Schedule(steps=60)
 GROW_SCHEDULE = Schedule(steps=30)
-SETTLE_SCHEDULE = Schedule(steps=40)
+SETTLE_SCHEDULE = Schedule(steps=40, settled=0.0)
 FINE_SCHEDULE = Schedule(
     steps=200, lr_sh=0.005, lr_log_scales=0.005, lr_opacity=0.02, lr_means=0.01, lr_quats=0.001, dssim=0.2
 )
@@ -241,7 +241,7 @@ class _Run:
             whole.rgb, np.ones((height, width), np.float32), whole.K_33, whole.cam_T_world
         )
         splats = train_splats(
-            splats, [view_all], rasterizer, FIRST_SCHEDULE, fixed, self._steps("train"), self.cancel
+            splats, [view_all], rasterizer, FIRST_SCHEDULE, fixed, 0, self._steps("train"), self.cancel
         )
         return Scenery(frames, splats, fixed, [len(part.splats) for part in lifted], {})
 
@@ -301,6 +301,7 @@ class _Run:
             self.engines.rasterizer,
             SETTLE_SCHEDULE,
             done.fixed_colors,
+            0,
             self._steps("settle"),
             self.cancel,
         )
@@ -330,7 +331,7 @@ class _Run:
         self._stage("fine", "refining all splats over all frames")
         views = _training_views(frames)
         splats = train_splats(
-            splats, views, self.engines.rasterizer, FINE_SCHEDULE, None, self._steps("fine"), self.cancel
+            splats, views, self.engines.rasterizer, FINE_SCHEDULE, None, 0, self._steps("fine"), self.cancel
         )
         self.emit(SceneChanged(splats))
         return splats
@@ -392,7 +393,11 @@ def _training_views(frames: list[Frame]) -> list[TrainingView]:
     """One view per frame, weighted towards the picture; the canvas shows the picture too, so they are one view."""
     canvas = frames[1]
     whole = TrainingView(
-        canvas.rgb, np.ones(canvas.inpaint.shape, np.float32), canvas.K_33, canvas.cam_T_world, len(frames) - 2
+        canvas.rgb,
+        np.ones(canvas.inpaint.shape, np.float32),
+        canvas.K_33,
+        canvas.cam_T_world,
+        len(frames) - 2,
     )
     rest = [TrainingView(f.rgb, f.inpaint.astype(np.float32), f.K_33, f.cam_T_world) for f in frames[2:]]
     return [whole, *rest]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event as CancelEvent
 
 import cv2
@@ -24,6 +24,7 @@ from splinescape.scene.lift import lift_frame
 from splinescape.scene.occlusion import already_seen, push_behind
 from splinescape.scene.render import render_view
 from splinescape.scene.shell import INSIDE, keep_inside
+from splinescape.scene.silhouette import tuck_in
 from splinescape.scene.splats import Splats
 from splinescape.train.match import match_colors
 from splinescape.train.trainer import Schedule, TrainingView, train_splats
@@ -183,6 +184,7 @@ def grow_scene(
         The whole scene, the new splats last; the same object when the frame brings none.
     """
     lifted = lift_frame(frame, shell)
+    lifted = replace(lifted, splats=tuck_in(lifted.splats, frames))
     splats, first = grown.splats, len(grown.splats)
     if len(lifted.splats) == 0:
         return grown
@@ -191,7 +193,7 @@ def grow_scene(
     views = [_cropped(frame.rgb, frame.inpaint, frame.view, _NEW_SHARE)]
     views += _older_views(splats, scene, frames, rasterizer)
     fixed = np.concatenate([grown.fixed_colors, lifted.fixed])
-    return Grown(train_splats(scene, views, rasterizer, schedule, fixed, on_step, cancel), fixed)
+    return Grown(train_splats(scene, views, rasterizer, schedule, fixed, first, on_step, cancel), fixed)
 
 
 def _older_views(

@@ -74,23 +74,28 @@ def _seen_depth(depth_hw: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _in_front(points: NDArray[np.float64], frame: Frame, seen: NDArray[np.float32]) -> NDArray[np.bool_]:
-    z, inside, u, v = _project(points, frame)
+    z, inside, u, v = project(points, frame)
     hidden = np.zeros(len(points), bool)
-    hidden[inside] = z[inside] < (1 - TOLERANCE) * seen[v, u]
+    hidden[inside] = z[inside] < (1 - TOLERANCE) * seen[v.astype(np.intp), u.astype(np.intp)]
     return hidden
 
 
-def _project(
+def project(
     points: NDArray[np.float64], frame: Frame
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.intp], NDArray[np.intp]]:
-    """Camera z (M,), which points fall into the image (M,), and the pixel columns and rows of those that do."""
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
+    """Where world points (M, 3) fall in a frame.
+
+    Returns:
+        Camera z (M,), which points are in front and inside the image (M,) bool, and the pixel coordinates u, v of
+        those that are (pixel centres at +0.5).
+    """
     cam = points @ frame.cam_T_world[:3, :3].T + frame.cam_T_world[:3, 3]
     z = cam[:, 2]
     safe = np.where(z > 1e-6, z, 1)
-    u = np.floor(frame.K_33[0, 0] * cam[:, 0] / safe + frame.K_33[0, 2])
-    v = np.floor(frame.K_33[1, 1] * cam[:, 1] / safe + frame.K_33[1, 2])
+    u = frame.K_33[0, 0] * cam[:, 0] / safe + frame.K_33[0, 2]
+    v = frame.K_33[1, 1] * cam[:, 1] / safe + frame.K_33[1, 2]
     inside = (z > 1e-6) & (u >= 0) & (v >= 0) & (u < frame.width) & (v < frame.height)
-    return z, inside, u[inside].astype(np.intp), v[inside].astype(np.intp)
+    return z, inside, u[inside], v[inside]
 
 
 def already_seen(
@@ -108,13 +113,16 @@ def already_seen(
         (H, W) bool.
     """
     v, u = np.nonzero(mask_hw & np.isfinite(depth_hw))
-    x, y = (u + 0.5 - K_33[0, 2]) / K_33[0, 0], (v + 0.5 - K_33[1, 2]) / K_33[1, 1]
+    ray_x, ray_y = (u + 0.5 - K_33[0, 2]) / K_33[0, 0], (v + 0.5 - K_33[1, 2]) / K_33[1, 1]
     z = depth_hw[v, u].astype(np.float64)
     world_T_cam = np.linalg.inv(cam_T_world)
-    points = (np.stack([x, y, np.ones_like(x)], 1) * z[:, None]) @ world_T_cam[:3, :3].T + world_T_cam[:3, 3]
+    points = (np.stack([ray_x, ray_y, np.ones_like(ray_x)], 1) * z[:, None]) @ world_T_cam[
+        :3, :3
+    ].T + world_T_cam[:3, 3]
     seen = np.zeros(len(z), bool)
     for frame in older:
-        ahead, inside, ui, vi = _project(points, frame)
+        ahead, inside, x, y = project(points, frame)
+        ui, vi = x.astype(np.intp), y.astype(np.intp)
         depth = np.where(np.isfinite(frame.depth), frame.depth, 1e30)
         seen[inside] |= (np.abs(ahead[inside] - depth[vi, ui]) < TOLERANCE * ahead[inside]) & frame.inpaint[
             vi, ui

@@ -72,6 +72,7 @@ def train_splats(
     rasterizer: Rasterizer,
     schedule: Schedule,
     fixed_colors: NDArray[np.bool_] | None = None,
+    frozen: int = 0,
     on_step: Callable[[int, int, float | None], None] | None = None,
     cancel: CancelEvent | None = None,
 ) -> Splats:
@@ -83,6 +84,7 @@ def train_splats(
         rasterizer: engine; its device is where training happens.
         schedule: steps and rates.
         fixed_colors: (N,) bool, splats that keep their colour; None = none.
+        frozen: the first `frozen` splats keep everything, bit for bit.
         on_step: called with (step, steps, seconds left or None).
         cancel: checked before every step.
 
@@ -123,6 +125,10 @@ def train_splats(
         loss.backward()
         if free is not None and params["sh"].grad is not None:
             params["sh"].grad *= free
+        if frozen:
+            for param in params.values():
+                if param.grad is not None:
+                    param.grad[:frozen] = 0
         _step(params, optimizer, unit)
         decay.step()
         history.append(loss.detach())
