@@ -167,6 +167,7 @@ def _blend_image(
                 opacities[hit],
                 features[hit],
                 use_reentrant=False,
+                preserve_rng_state=False,
             )
             tiles.append(torch.cat([out[0], out[1][:, None]], 1).reshape(len(y), len(x), -1))
         rows.append(torch.cat(tiles, 1))
