@@ -397,7 +397,7 @@ def _training_views(frames: list[Frame]) -> list[TrainingView]:
         np.ones(canvas.inpaint.shape, np.float32),
         canvas.K_33,
         canvas.cam_T_world,
-        len(frames) - 2,
+        max(1, len(frames) - 2),
     )
     rest = [TrainingView(f.rgb, f.inpaint.astype(np.float32), f.K_33, f.cam_T_world) for f in frames[2:]]
     return [whole, *rest]
