@@ -49,7 +49,7 @@ from splinescape.train.trainer import Schedule, TrainingView, train_splats
 FIRST_SCHEDULE = Schedule(steps=60)
 GROW_SCHEDULE = Schedule(steps=30)
 SETTLE_SCHEDULE = Schedule(steps=40, settled=0.0)
-# Means stay: neighbours on a wall lie at equal depths, and the smallest move shuffles who is drawn in front (-8 dB).
+# Means stay: neighbours on a wall lie at equal depths; the smallest move shuffles who is drawn in front (-8 dB).
 FINE_SCHEDULE = Schedule(
     steps=200, lr_sh=0.005, lr_log_scales=0.005, lr_opacity=0.02, lr_quats=0.001, dssim=0.2
 )
