@@ -62,6 +62,7 @@ class Walk:
         open_shares: (P,) uncovered share of every pose at the picture's size; NaN = not measured since it changed.
         frames, closing: what was added so far.
         selecting: whether the selection policy may still find a pose.
+        stopped_at: (P,) ratios when it found none any more; closing frames change `ratios` after that.
     """
 
     path: DensePath
@@ -74,6 +75,7 @@ class Walk:
     closing: list[CoarseFrame] = field(default_factory=list)
     selecting: bool = True
     hopeless: list[int] = field(default_factory=list)
+    stopped_at: NDArray[np.float64] | None = None
 
     @staticmethod
     def begin(path: DensePath, config: SceneConfig, rasterizer: Rasterizer, splats: Splats) -> Walk:
@@ -92,7 +94,7 @@ class Walk:
         while self.budget_left() > 0 and self.selecting:
             index = select_pose(self.ratios, self._chosen() + self.hopeless, self.config)
             if index is None:
-                self.selecting = False
+                self.selecting, self.stopped_at = False, self.ratios.copy()
             else:
                 yield index, "expanded"
         while self.budget_left() > 0:
@@ -125,7 +127,9 @@ class Walk:
             gaussian_frames=gaussian_frames,
             total_splats=total_splats,
             uncovered=float(self._measured_open_shares().max(initial=0.0)),
-            diagnostics=None if self.selecting else diagnose(self.ratios, self._chosen(), self.config),
+            diagnostics=None
+            if self.stopped_at is None
+            else diagnose(self.stopped_at, self._chosen(), self.config),
         )
 
     def state(self) -> dict[str, Any]:
@@ -137,6 +141,7 @@ class Walk:
             "closing": [asdict(f) for f in self.closing],
             "selecting": self.selecting,
             "hopeless": self.hopeless,
+            "stopped_at": None if self.stopped_at is None else self.stopped_at.tolist(),
         }
 
     @staticmethod
@@ -155,6 +160,7 @@ class Walk:
             [CoarseFrame(**f) for f in state["closing"]],
             state["selecting"],
             list(state["hopeless"]),
+            None if state["stopped_at"] is None else np.array(state["stopped_at"]),
         )
 
     def _chosen(self) -> list[int]:
