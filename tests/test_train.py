@@ -167,6 +167,14 @@ def test_fixed_colours_stay():
     assert not torch.equal(trained.sh[~fixed], splats.sh[~fixed])
 
 
+def test_frozen_splats_keep_everything_bit_for_bit():
+    splats, view = wall(picture(room()).astype(np.float32) / 255)
+    trained = train_splats(splats, [view], CPU, QUICK, frozen=1000)
+    for name, tensor in splats.tensors():
+        assert torch.equal(getattr(trained, name)[:1000], tensor[:1000]), name
+    assert not torch.equal(trained.sh[1000:], splats.sh[1000:])
+
+
 def test_training_leaves_its_input_alone_and_gives_the_same_every_time():
     splats, view = wall(picture(room()).astype(np.float32) / 255)
     before = {name: t.clone() for name, t in splats.tensors()}
@@ -231,7 +239,7 @@ def test_cancel_stops_before_the_next_step():
             cancel.set()
 
     with pytest.raises(CancelledError):
-        train_splats(splats, [view], CPU, Schedule(steps=50), None, on_step, cancel)
+        train_splats(splats, [view], CPU, Schedule(steps=50), on_step=on_step, cancel=cancel)
     assert steps == [1, 2, 3]
 
 
