@@ -48,7 +48,8 @@ from splinescape.train.trainer import Schedule, TrainingView, train_splats
 
 FIRST_SCHEDULE = Schedule(steps=60)
 GROW_SCHEDULE = Schedule(steps=30)
-SETTLE_SCHEDULE = Schedule(steps=40, settled=0.0)
+JOINT_SCHEDULE = Schedule(steps=30, lr_sh=0.01, lr_log_scales=0.02, lr_opacity=0.1, settled=0.0)
+SETTLE_SCHEDULE = Schedule(steps=10, lr_sh=0.01, lr_log_scales=0.02, lr_opacity=0.1)
 # Means stay: neighbours on a wall lie at equal depths; the smallest move shuffles who is drawn in front (-8 dB).
 FINE_SCHEDULE = Schedule(
     steps=200, lr_sh=0.005, lr_log_scales=0.005, lr_opacity=0.02, lr_quats=0.001, dssim=0.2
@@ -291,21 +292,23 @@ class _Run:
         return replace(done, splats=self._settle(done)), summary
 
     def _settle(self, done: Scenery) -> Splats:
-        """Bring the picture back to full fidelity where expanded frames changed its silhouettes."""
+        """All frames together, then the picture alone: its fidelity comes first where they disagree."""
         if len(done.frames) == self._first_count():
             return done.splats
-        self._stage("settle", "all frames together")
         views = _training_views(done.frames)
-        splats = train_splats(
-            done.splats,
-            views,
-            self.engines.rasterizer,
-            SETTLE_SCHEDULE,
-            done.fixed_colors,
-            0,
-            self._steps("settle"),
-            self.cancel,
-        )
+        splats = done.splats
+        for views_now, schedule in ((views, JOINT_SCHEDULE), (views[:1], SETTLE_SCHEDULE)):
+            self._stage("settle", f"{len(views_now)} views")
+            splats = train_splats(
+                splats,
+                views_now,
+                self.engines.rasterizer,
+                schedule,
+                done.fixed_colors,
+                0,
+                self._steps("settle"),
+                self.cancel,
+            )
         self.emit(SceneChanged(splats))
         return splats
 

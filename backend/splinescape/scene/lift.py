@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from splinescape.scene.edges import JUMP, inverse_depth
+from splinescape.scene.edges import JUMP, inverse_depth, occlusion_edges
 from splinescape.scene.frame import Frame
-from splinescape.scene.rims import clean_rims, far_rims
+from splinescape.scene.rims import beside_rims, clean_rims, far_rims
 from splinescape.scene.splats import SH_C0, Splats
 
 FOOTPRINT = 0.55
@@ -26,6 +26,7 @@ OPACITY = 0.9
 
 _THICKNESS = 0.1
 _MAX_STRETCH = 40.0
+_MAX_STRETCH_AT_EDGE = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,9 @@ def lift_frame(frame: Frame, shell_radius: float, keep_hw: NDArray[np.bool_] | N
         frame.K_33,
         shell_radius,
     )
-    cov_axes, scales = _tangent_frames(depth, slope_u, slope_v, rays, frame.K_33)
+    # Beside an edge the slope may come from a sliver one pixel wide: a wrong one must not reach far.
+    stretch = np.where(occlusion_edges(frame.depth)[v, u] & ~sky, _MAX_STRETCH_AT_EDGE, _MAX_STRETCH)
+    cov_axes, scales = _tangent_frames(depth, slope_u, slope_v, rays, frame.K_33, stretch)
     means = (rays * depth[:, None]) @ world_T_cam[:3, :3].T + world_T_cam[:3, 3]
     quats = quaternions_from_matrices(world_T_cam[:3, :3] @ cov_axes)
     rims = far_rims(frame.depth)
@@ -84,7 +87,7 @@ def lift_frame(frame: Frame, shell_radius: float, keep_hw: NDArray[np.bool_] | N
         torch.full((len(u),), logit),
         _tensor(sh[:, None, :]),
     )
-    return Lifted(splats, np.ravel_multi_index((v, u), keep.shape), rims[v, u])
+    return Lifted(splats, np.ravel_multi_index((v, u), keep.shape), beside_rims(frame.depth, rims)[v, u])
 
 
 def _tensor(array: NDArray[np.floating]) -> torch.Tensor:
@@ -155,6 +158,7 @@ def _tangent_frames(
     slope_v: NDArray[np.float64],
     rays: NDArray[np.float64],
     K_33: NDArray[np.float64],
+    max_stretch: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Camera-frame axes (M, 3, 3) as columns, and standard deviations (M, 3), of splats on their tangent planes."""
     tu = -slope_u[:, None] * depth[:, None] ** 2 * rays
@@ -171,7 +175,7 @@ def _tangent_frames(
     axes[:, :, 0] = major / long[:, None]
     axes[:, :, 1] = minor / short[:, None]
     axes[:, :, 2] = np.cross(axes[:, :, 0], axes[:, :, 1])
-    long = np.minimum(long, _MAX_STRETCH * short)
+    long = np.minimum(long, max_stretch * short)
     return axes, FOOTPRINT * np.stack([long, short, _THICKNESS * short], axis=1)
 
 

@@ -34,6 +34,17 @@ def far_rims(depth_hw: NDArray[np.float32]) -> NDArray[np.bool_]:
     return w < (1 - JUMP) * cv2.dilate(near, _KERNEL)
 
 
+def beside_rims(depth_hw: NDArray[np.float32], rims_hw: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Rims and the pixels of the same surface that touch them: left free, these would train to make up for the rim.
+
+    Args:
+        depth_hw: (H, W) camera z. rims_hw: (H, W) bool, from `far_rims`.
+    """
+    w = inverse_depth(depth_hw)
+    nearest_rim = cv2.dilate(np.where(rims_hw, w, -1).astype(np.float32), _KERNEL)
+    return rims_hw | ((nearest_rim >= 0) & (w <= (1 + JUMP) * nearest_rim))
+
+
 def clean_rims(
     rgb_hw3: NDArray[np.float32], depth_hw: NDArray[np.float32], rims_hw: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
