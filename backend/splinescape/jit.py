@@ -11,13 +11,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numba
 import platformdirs
 
-_cache_dir = Path(platformdirs.user_cache_dir("splinescape")) / f"jit-{version('splinescape')}-numba{numba.__version__}"
+_cache_dir = (
+    Path(platformdirs.user_cache_dir("splinescape"))
+    / f"jit-{version('splinescape')}-numba{numba.__version__}"
+)
 if "NUMBA_CACHE_DIR" not in os.environ:
     numba.config.CACHE_DIR = str(_cache_dir)  # type: ignore[attr-defined]
 
@@ -55,6 +59,6 @@ def run_chunks(kernel: Callable[..., Any], count: int, *args: Any, chunks: int |
             kernel(0, count, *args)
         return
     bounds = [count * i // chunks for i in range(chunks + 1)]
-    jobs = [_pool().submit(kernel, a, b, *args) for a, b in zip(bounds, bounds[1:], strict=False)]
+    jobs = [_pool().submit(kernel, a, b, *args) for a, b in pairwise(bounds)]
     for job in jobs:
         job.result()

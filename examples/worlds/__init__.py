@@ -4,6 +4,7 @@ from .indoor import indoor
 from .oracle import OracleDepth, OracleInpainter, centred_intrinsics
 from .outdoor import outdoor
 from .paths import forward_side_path
+from .plain import plain_room
 from .soften import FOCAL, band_limited, soften
 from .world import World, WorldImage
 
@@ -18,5 +19,6 @@ __all__ = [
     "forward_side_path",
     "indoor",
     "outdoor",
+    "plain_room",
     "soften",
 ]

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 _MIN_SAMPLES = 10
 _ROUNDS = 50
 _SUBSET = 200_000
+_PAIRS = 512
+_PROBES = 2000
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,9 @@ class AffineFit:
 def fit_inverse_depth(source: NDArray[np.floating], target: NDArray[np.floating]) -> AffineFit:
     """Fit `target = scale * source + shift` so that outliers do not tilt it.
 
-    Starts from the Theil-Sen line of fixed sample pairs (breakdown point 29 %, of pairs that lie far apart), then
-    re-weights with Tukey's biweight until it settles (Holland and Welsch 1977). Residuals are relative to the target,
-    so that near and far surfaces count alike.
+    Starts from the least-median line, which up to half the samples cannot bend, then re-weights with Tukey's biweight
+    until it settles (Holland and Welsch 1977). Residuals are relative to the target, so that near and far surfaces
+    count alike.
 
     Args:
         source, target: (M,) positive inverse depths.
@@ -41,7 +43,10 @@ def fit_inverse_depth(source: NDArray[np.floating], target: NDArray[np.floating]
     x, y = source[::stride].astype(np.float64), target[::stride].astype(np.float64)
     if np.ptp(x) < 1e-3 * x.mean():
         return _ratio(source, target)
-    scale, shift = _theil_sen(x, y)
+    line = _least_median(x, y)
+    if line is None:
+        return _ratio(source, target)
+    scale, shift = line
     weights = np.ones_like(x)
     for _ in range(_ROUNDS):
         residual = (scale * x + shift - y) / y
@@ -57,17 +62,23 @@ def fit_inverse_depth(source: NDArray[np.floating], target: NDArray[np.floating]
     return AffineFit(float(scale), float(shift), float((weights > 0).mean()))
 
 
-def _theil_sen(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
-    """Median slope over pairs half the sorted range apart, and the median offset."""
-    order = np.argsort(x, kind="stable")
-    half = len(x) // 2
-    near, far = order[: len(x) - half], order[half:]
-    dx = x[far] - x[near]
-    apart = dx > 1e-6 * np.abs(x).max()
-    slope = (
-        float(np.median((y[far] - y[near])[apart] / dx[apart])) if apart.any() else float(np.median(y / x))
-    )
-    return slope, float(np.median(y - slope * x))
+def _least_median(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float] | None:
+    """The line through two samples with the least median relative residual (Rousseeuw 1984); breaks down at 50 %.
+
+    The pairs are the same for the same input. None when no pair lies far enough apart.
+    """
+    rng = np.random.default_rng(0)
+    i, j = rng.integers(0, len(x), (2, _PAIRS))
+    apart = np.abs(x[i] - x[j]) > 1e-3 * np.abs(x).max()
+    if not apart.any():
+        return None
+    i, j = i[apart], j[apart]
+    slope = (y[i] - y[j]) / (x[i] - x[j])
+    shift = y[i] - slope * x[i]
+    probe = rng.integers(0, len(x), min(len(x), _PROBES))
+    residual = np.abs(slope[:, None] * x[probe] + shift[:, None] - y[probe]) / y[probe]
+    best = int(np.argmin(np.median(residual, axis=1)))
+    return float(slope[best]), float(shift[best])
 
 
 def _weighted_line(

@@ -1,4 +1,4 @@
-"""One expanded frame: look from a new pose, fill what is uncovered, guess its depth, make and train its splats."""
+"""One expanded frame: look from a new pose, fill what is uncovered, guess its depth, make its splats, train them."""
 
 from __future__ import annotations
 

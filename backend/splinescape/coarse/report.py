@@ -149,7 +149,8 @@ def _advice(values: NDArray[np.floating], count: int, low: float, high: float, c
     if above.size:
         return (
             f"{above.size} poses uncover more than --coarse-max-inpaint-ratio {high:g}: raise it to about "
-            f"{min(1.0, float(above.min()) * 1.05):.2f}, use --coarse-fallback-mode closest, or move the camera less at once"
+            f"{min(1.0, float(above.min()) * 1.05):.2f}, use --coarse-fallback-mode closest, "
+            "or move the camera less at once"
         )
     return (
         f"every pose uncovers less than --coarse-min-inpaint-ratio {low:g} (at most {largest:.4f}): "

@@ -33,7 +33,7 @@ _POINTS = 5000
 
 @dataclass(frozen=True, eq=False)
 class DensePath:
-    """The candidate poses: (P, 4, 4) view matrices, (P, 3, 3) intrinsics of the canvas size, and the sizes in pixels."""
+    """The candidate poses: (P, 4, 4) view matrices, (P, 3, 3) intrinsics at canvas size, and the sizes in pixels."""
 
     cams_T_world: NDArray[np.float64]
     Ks_33: NDArray[np.float64]
@@ -170,6 +170,7 @@ class Walk:
         done = [f.dense_pose_index for f in self.closing] + self.hopeless
         shares = self._measured_open_shares()
         open_now = candidates(len(shares), done, 0) & (shares > CLOSE_ABOVE)
+        open_now &= shares <= self.config.coarse_max_inpaint_ratio
         return int(np.argmax(np.where(open_now, shares, -1))) if open_now.any() else None
 
     def _measured_open_shares(self) -> NDArray[np.float64]:
