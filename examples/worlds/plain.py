@@ -1,8 +1,8 @@
 """A room of planes, boxes and spheres that all stand free: nothing is hidden that no picture could tell of.
 
-The furnished rooms hold things that the input view cannot see at all, behind thin legs and under a table. Whatever
-shows them from elsewhere sees through where they should be, and no method that looks for uncovered pixels can know. This room
-leaves that out, so that what is measured is the pipeline.
+The furnished rooms hold things that the input view cannot see at all, behind thin legs and under a table.
+Whatever shows them from elsewhere sees through where they should be, and no method that looks for uncovered
+pixels can know. This room leaves that out, so that what is measured is the pipeline.
 """
 
 from __future__ import annotations

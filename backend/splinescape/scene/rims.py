@@ -1,9 +1,9 @@
 """Colour bleeding at occlusion edges.
 
-A camera averages over a pixel, so a background pixel beside a silhouette carries some of the foreground's colour.
-Lifted as it is, it becomes a ghost outline that stays on the background when the camera moves. Its splat therefore takes the
-colour of clean background next to it and keeps it; the foreground's own splats, whose footprint reaches over the
-silhouette, learn the mixture that the picture shows.
+A camera averages over a pixel, so a background pixel beside a silhouette carries some of the foreground's
+colour. Lifted as it is, it becomes a ghost outline that stays on the background when the camera moves. Its
+splat therefore takes the colour of clean background next to it and keeps it; the foreground's own splats,
+whose footprint reaches over the silhouette, learn the mixture that the picture shows.
 """
 
 from __future__ import annotations

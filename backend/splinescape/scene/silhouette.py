@@ -1,10 +1,10 @@
 """New splats at the silhouettes of older views.
 
-Around a smooth silhouette lies a strip of surface that only the new view sees. For the older view it is thinner than a
-pixel, but its splats are not: the rasteriser never draws one narrower than about a pixel, so they would pile up and
-paint over the background beside the silhouette. Each is tucked in, sideways by a pixel or two, to the nearest pixel of its
-own surface in the older view that lies inside the silhouette; the new view, which sees the strip many pixels wide,
-shows no difference.
+Around a smooth silhouette lies a strip of surface that only the new view sees. For the older view it is
+thinner than a pixel, but its splats are not: the rasteriser never draws one narrower than about a pixel, so
+they would pile up and paint over the background beside the silhouette. Each is tucked in, sideways by a
+pixel or two, to the nearest pixel of its own surface in the older view that lies inside the silhouette; the
+new view, which sees the strip many pixels wide, shows no difference.
 """
 
 from __future__ import annotations
