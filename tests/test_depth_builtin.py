@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,7 +19,10 @@ from splinescape.depth.builtin.segments import segment
 from splinescape.depth.builtin.sky import find_sky
 from splinescape.depth.builtin.solve import Slopes, integrate_slopes
 from splinescape.errors import InputError
+from splinescape.picture.fit import fit_picture
+from splinescape.picture.load import load_picture
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
 WIDTH, HEIGHT, FOCAL = 320, 240, 280.0
 K = np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]], np.float32)
 
@@ -173,6 +177,26 @@ def test_an_overcast_sky_needs_a_dark_skyline() -> None:
     assert find_sky(rgb.astype(np.float32) / 255)[:55].all()
     rgb[60:] = (215, 210, 200)
     assert not find_sky(rgb.astype(np.float32) / 255).any()
+
+
+def example(name: str) -> np.ndarray:
+    return fit_picture(load_picture(EXAMPLES / name).rgb, max_resolution=512).rgb
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5], ids=["whole", "the half by the window"])
+def test_the_ceiling_of_the_example_room_is_no_sky(share: float) -> None:
+    """By the window its plaster is burnt out to white, and the beam that bounds it is dark."""
+    rgb = example("room.png")
+    rgb = np.ascontiguousarray(rgb[:, : int(share * rgb.shape[1])])
+    assert np.isfinite(predict(rgb, None).depth).all()
+
+
+def test_the_sky_of_the_example_valley_is_found() -> None:
+    rgb = example("valley.jpg")
+    sky = np.isinf(predict(rgb, None).depth)
+    height = len(sky)
+    assert sky[: height // 8].mean() > 0.95
+    assert not sky[height // 2 :].any()
 
 
 @pytest.mark.parametrize(

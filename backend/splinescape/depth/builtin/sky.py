@@ -13,8 +13,9 @@ _SQUARE = np.ones((3, 3), np.uint8)
 def find_sky(rgb: Image) -> Mask:
     """A hard, conservative mask of the sky, made to miss a sky rather than to see one in a room.
 
-    Sky is a smooth region that hangs from the top of the picture, starts bluish or is a bright white far
-    brighter than what it borders, is neither green nor dark, and ends well above the bottom.
+    Sky is a smooth region that hangs from the top of the picture, starts bluish or white, is partly bluish
+    or mostly white and far brighter than what it borders, is neither green nor dark, and ends well above the
+    bottom.
 
     Args:
         rgb: (H, W, 3) float32 in [0, 1].
@@ -37,7 +38,7 @@ def _hanging_region(rgb: Image) -> Mask:
     across, down = gradient(soft)
     smooth = np.hypot(across, down).max(-1) < 0.05
     bluish = (blue - red > 0.02) & (blue >= green - 0.01)
-    white = (light > 0.85) & (spread < 0.06)
+    white = _white(soft)
     sunset = (light > 0.45) & (green <= red + 0.02)
     possible = smooth & (light > 0.12) & (bluish | white | sunset | (spread < 0.08))
     count, labels = cv2.connectedComponents(possible.astype(np.uint8), connectivity=4)
@@ -49,7 +50,10 @@ def _hanging_region(rgb: Image) -> Mask:
 
 
 def _plausible(rgb: Image, region: Mask) -> bool:
-    """Large enough, ending above the bottom, and either partly bluish or far brighter than what is below."""
+    """Large enough, ending above the bottom, and either partly bluish or white and far brighter than below.
+
+    A grey or warm region with one bright corner is a ceiling by a window, however dark the beam below it.
+    """
     height = rgb.shape[0]
     lowest = np.flatnonzero(region.any(1))[-1]
     if region.mean() < 0.02 or lowest > 0.85 * height:
@@ -59,7 +63,12 @@ def _plausible(rgb: Image, region: Mask) -> bool:
         return True
     light = luma(rgb)
     below = np.roll(region, height // 16, axis=0) & ~region
-    return bool(below.any() and np.median(light[region]) > np.median(light[below]) + 0.3)
+    mostly_white = np.mean(_white(rgb)[region]) > 0.6
+    return bool(mostly_white and below.any() and np.median(light[region]) > np.median(light[below]) + 0.3)
+
+
+def _white(rgb: Image) -> Mask:
+    return np.asarray((luma(rgb) > 0.85) & (rgb.max(-1) - rgb.min(-1) < 0.06), bool)
 
 
 def _sharpened(rgb: Image, region: Mask) -> Mask:
