@@ -174,9 +174,9 @@ def test_a_room_is_a_box_without_sky(name: str) -> None:
 def test_an_overcast_sky_needs_a_dark_skyline() -> None:
     rgb = np.full((120, 160, 3), 250, np.uint8)
     rgb[60:] = (70, 80, 60)
-    assert find_sky(rgb.astype(np.float32) / 255)[:55].all()
+    assert find_sky(rgb.astype(np.float32) / np.float32(255))[:55].all()
     rgb[60:] = (215, 210, 200)
-    assert not find_sky(rgb.astype(np.float32) / 255).any()
+    assert not find_sky(rgb.astype(np.float32) / np.float32(255)).any()
 
 
 def example(name: str) -> np.ndarray:
