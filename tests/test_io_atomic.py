@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -66,13 +67,16 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
-@pytest.fixture
-def small_files_only() -> Iterator[Callable[[int], None]]:
-    """A function that limits the size of the files that this process writes, in bytes."""
+@contextlib.contextmanager
+def small_files_only(size: int) -> Iterator[None]:
+    """Limit the files that this process writes to `size` bytes; not a fixture, or pytest's own log would be cut too."""
     resource = pytest.importorskip("resource", reason="file size limits are those of POSIX")
     old = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, old[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, old[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -82,11 +86,9 @@ def test_full_disk(tiny_disk: Path, name: str) -> None:
 
 @pytest.mark.parametrize("size", [100, 4096, 60_000])
 @pytest.mark.parametrize("name", WRITERS)
-def test_file_too_large_for_the_disk(
-    tmp_path: Path, name: str, size: int, small_files_only: Callable[[int], None]
-) -> None:
-    small_files_only(size)
-    assert_old_file_survives(tmp_path, name, "File too large")
+def test_file_too_large_for_the_disk(tmp_path: Path, name: str, size: int) -> None:
+    with small_files_only(size):
+        assert_old_file_survives(tmp_path, name, "File too large")
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -23,6 +23,7 @@ from splinescape.scene.frame import Frame
 from splinescape.scene.lift import lift_frame
 from splinescape.scene.occlusion import already_seen, push_behind
 from splinescape.scene.render import render_view
+from splinescape.scene.rims import clean_rims
 from splinescape.scene.shell import INSIDE, keep_inside
 from splinescape.scene.silhouette import tuck_in
 from splinescape.scene.splats import Splats
@@ -30,6 +31,7 @@ from splinescape.train.match import match_colors
 from splinescape.train.trainer import Schedule, TrainingView, train_splats
 
 _COVERED = 0.9
+_FAR_BACK = 1.15
 _OLD_VIEWS = 2
 _NEW_SHARE = 0.5
 _PAD = 8
@@ -136,15 +138,16 @@ def expand_view(
     prediction = call_depth(engines.depth, rgb, view.K_33, view)
     depth = align_depth(prediction.depth, prediction.confidence, known_depth, ~mask)
     depth = keep_inside(snap_ramps(depth), shell)
-    depth = push_behind(depth, mask, K, cam, frames, shell)
+    guessed = depth
+    depth = push_behind(guessed, mask, K, cam, frames, shell)
+    # A pixel that had to go far back would be a speck of the wrong surface there: it takes its new neighbours' colour.
+    colors = clean_rims(rgb.astype(np.float32) / np.float32(255), depth, depth > _FAR_BACK * guessed)
     empty = alpha < HOLE_ALPHA
     fringe = mask & (alpha < _COVERED) & ~empty
     fringe &= ~already_seen(depth, fringe, K, cam, frames)
     confidence = np.where(np.isfinite(depth), np.where(mask, prediction.confidence, 1), 0).astype(np.float32)
     return Frame(
-        rgb=np.where(mask[..., None], rgb.astype(np.float32) / 255, np.clip(known_rgb, 0, 1)).astype(
-            np.float32
-        ),
+        rgb=np.where(mask[..., None], colors, np.clip(known_rgb, 0, 1)).astype(np.float32),
         depth=depth,
         confidence=confidence,
         inpaint=mask,
