@@ -470,3 +470,9 @@ def test_a_view_says_where_the_camera_of_an_engine_stands():
         assert np.array_equal(view.cam_T_world, frame.cam_T_world)
         assert np.array_equal(view.K_33, frame.K_33)
     assert len({seed for _, seed in views}) == len(views), "every frame imagines anew"
+
+
+def test_a_trajectory_from_a_file_needs_its_path():
+    pipeline = ScenePipeline(SceneConfig(traj_type="json"), depth="builtin", rasterizer="cpu")
+    with pytest.raises(InputError, match="needs a path"):
+        pipeline.run(np.zeros((64, 64, 3), np.uint8))

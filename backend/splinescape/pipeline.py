@@ -145,6 +145,10 @@ class ScenePipeline:
             CancelledError: `cancel` was set.
         """
         _check_picture(rgb_hw3, focal_px)
+        if path is None and self.config.traj_type != "spiral":
+            raise InputError(
+                f"traj_type is {self.config.traj_type}, which needs a path: give one, or set it to spiral"
+            )
         run = _Run(self.config, self._engines, self._names, on_event or _ignore, cancel)
         for note in self._notes:
             run.emit(Note(note))
