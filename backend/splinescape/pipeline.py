@@ -190,7 +190,7 @@ class _Run:
         summary = CoarseSummary(scene_frames=count, gaussian_frames=count, total_splats=len(done.splats))
         if self.config.stage in ("coarse", "fine"):
             done, summary = self._coarse(path, done, shell)
-        splats = self._fine(done.frames, done.splats) if self.config.stage == "fine" else done.splats
+        splats = self._refine("fine", done, FINE_SCHEDULE) if self.config.stage == "fine" else done.splats
         first = done.frames[0]
         meta = SceneMeta(
             version=__version__,
@@ -293,28 +293,7 @@ class _Run:
             self.emit(SceneChanged(done.splats))
         summary = walk.summary(len(done.frames), len(done.splats))
         self.emit(CoarseReported(summary))
-        return replace(done, splats=self._settle(done)), summary
-
-    def _settle(self, done: Scenery) -> Splats:
-        """All frames together, then the picture alone: its fidelity comes first where they disagree."""
-        if len(done.frames) == self._first_count():
-            return done.splats
-        views = _training_views(done.frames)
-        splats = done.splats
-        for views_now, schedule in ((views, JOINT_SCHEDULE), (views[:1], SETTLE_SCHEDULE)):
-            self._stage("settle", f"{len(views_now)} views")
-            splats = train_splats(
-                splats,
-                views_now,
-                self.engines.rasterizer,
-                schedule,
-                done.fixed_colors,
-                0,
-                self._steps("settle"),
-                self.cancel,
-            )
-        self.emit(SceneChanged(splats))
-        return splats
+        return replace(done, splats=self._refine("settle", done, JOINT_SCHEDULE)), summary
 
     def _expand(self, view: View, done: Scenery, shell: float, phase: Phase) -> tuple[Frame | None, Grown]:
         """Add what `view` uncovers; no frame when there is nothing to add."""
@@ -335,12 +314,23 @@ class _Run:
         )
         return (None if grown is before else frame), grown
 
-    def _fine(self, frames: list[Frame], splats: Splats) -> Splats:
-        self._stage("fine", "refining all splats over all frames")
-        views = _training_views(frames)
-        splats = train_splats(
-            splats, views, self.engines.rasterizer, FINE_SCHEDULE, None, 0, self._steps("fine"), self.cancel
-        )
+    def _refine(self, stage: str, done: Scenery, schedule: Schedule) -> Splats:
+        """All splats over all frames, then the picture alone: its fidelity comes first where they disagree."""
+        if len(done.frames) == 2 and stage == "settle":
+            return done.splats
+        views = _training_views(done.frames)
+        splats = done.splats
+        for views_now, schedule_now in ((views, schedule), (views[:1], SETTLE_SCHEDULE)):
+            self._stage(stage, f"{len(views_now)} views" if len(views_now) > 1 else "the picture")
+            splats = train_splats(
+                splats,
+                views_now,
+                self.engines.rasterizer,
+                schedule_now,
+                done.fixed_colors,
+                on_step=self._steps(stage),
+                cancel=self.cancel,
+            )
         self.emit(SceneChanged(splats))
         return splats
 
