@@ -61,6 +61,13 @@ def pixel_rays(width: int, height: int, K_33: NDArray[np.floating]) -> NDArray[n
     return pixels @ np.linalg.inv(np.asarray(K_33, np.float64)).T
 
 
+def rays_through(u: NDArray[np.intp], v: NDArray[np.intp], K_33: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(M, 3) camera-frame rays with z = 1 through the centres of pixels in columns `u` (M,) and rows `v` (M,)."""
+    x = (u + 0.5 - K_33[0, 2]) / K_33[0, 0]
+    y = (v + 0.5 - K_33[1, 2]) / K_33[1, 1]
+    return np.stack([x, y, np.ones_like(x)], axis=1)
+
+
 def unproject(depth: NDArray[np.floating], K_33: NDArray[np.floating]) -> NDArray[np.float64]:
     """(H, W, 3) camera-frame points at camera-z `depth` (H, W); not finite where the depth is not."""
     height, width = depth.shape

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from splinescape.camera.intrinsics import rays_through
 from splinescape.scene.edges import JUMP, inverse_depth, occlusion_edges
 from splinescape.scene.frame import Frame
 from splinescape.scene.rims import beside_rims, clean_rims, far_rims
@@ -59,7 +60,7 @@ def lift_frame(frame: Frame, shell_radius: float, keep_hw: NDArray[np.bool_] | N
     v, u = np.nonzero(keep)
     depth = frame.depth[v, u].astype(np.float64)
     sky = ~np.isfinite(depth)
-    rays = _rays(u, v, frame.K_33)
+    rays = rays_through(u, v, frame.K_33)
     world_T_cam = np.asarray(np.linalg.inv(frame.cam_T_world), np.float64)
     gu, gv = _inverse_depth_gradient(frame.depth)
     depth, slope_u, slope_v = _with_shell(
@@ -92,13 +93,6 @@ def lift_frame(frame: Frame, shell_radius: float, keep_hw: NDArray[np.bool_] | N
 
 def _tensor(array: NDArray[np.floating]) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
-
-
-def _rays(u: NDArray[np.intp], v: NDArray[np.intp], K_33: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(M, 3) camera-frame rays with z = 1 through the centres of pixels (u, v)."""
-    x = (u + 0.5 - K_33[0, 2]) / K_33[0, 0]
-    y = (v + 0.5 - K_33[1, 2]) / K_33[1, 1]
-    return np.stack([x, y, np.ones_like(x)], axis=1)
 
 
 def _inverse_depth_gradient(depth_hw: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from splinescape.camera.intrinsics import rays_through
 from splinescape.scene.frame import Frame
 from splinescape.scene.shell import INSIDE
 
@@ -44,10 +45,8 @@ def push_behind(
     """
     v, u = np.nonzero(moved_hw & np.isfinite(depth_hw))
     z = depth_hw[v, u].astype(np.float64)
-    x = (u + 0.5 - K_33[0, 2]) / K_33[0, 0]
-    y = (v + 0.5 - K_33[1, 2]) / K_33[1, 1]
     world_T_cam = np.linalg.inv(cam_T_world)
-    rays = np.stack([x, y, np.ones_like(x)], 1) @ world_T_cam[:3, :3].T
+    rays = rays_through(u, v, K_33) @ world_T_cam[:3, :3].T
     centre = world_T_cam[:3, 3]
     nearest = [(frame, _seen_depth(frame.depth)) for frame in older]
     pending = np.arange(len(z))
@@ -113,12 +112,9 @@ def already_seen(
         (H, W) bool.
     """
     v, u = np.nonzero(mask_hw & np.isfinite(depth_hw))
-    ray_x, ray_y = (u + 0.5 - K_33[0, 2]) / K_33[0, 0], (v + 0.5 - K_33[1, 2]) / K_33[1, 1]
     z = depth_hw[v, u].astype(np.float64)
     world_T_cam = np.linalg.inv(cam_T_world)
-    points = (np.stack([ray_x, ray_y, np.ones_like(ray_x)], 1) * z[:, None]) @ world_T_cam[
-        :3, :3
-    ].T + world_T_cam[:3, 3]
+    points = (rays_through(u, v, K_33) * z[:, None]) @ world_T_cam[:3, :3].T + world_T_cam[:3, 3]
     seen = np.zeros(len(z), bool)
     for frame in older:
         ahead, inside, x, y = project(points, frame)
