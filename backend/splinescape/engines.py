@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from splinescape.config import SceneConfig
-from splinescape.depth import DepthEstimator
 from splinescape.errors import EngineUnavailableError, InputError
-from splinescape.inpaint import Inpainter
-from splinescape.raster import Rasterizer
+
+if TYPE_CHECKING:  # the service's broker reads the names below and never loads torch
+    from splinescape.depth import DepthEstimator
+    from splinescape.inpaint import Inpainter
+    from splinescape.raster import Rasterizer
 
 
 @dataclass(frozen=True)
