@@ -1,17 +1,18 @@
 """One place that sets up numba: where compiled code is cached and how kernels are spread over threads.
 
-Kernels are compiled with `nogil` and run on our own thread pool, because numba's default threading layer aborts
+Kernels are compiled with `nogil` and run on our own threads, because numba's default threading layer aborts
 the process when two Python threads enter it at once (a service renders while it trains).
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import partial
 from importlib.metadata import version
-from itertools import pairwise
+from itertools import count as counter
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,39 @@ def num_threads() -> int:
     return os.cpu_count() or 1
 
 
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(num_threads(), thread_name_prefix="splinescape")
+class _Lane(threading.local):
+    """What a calling thread has of its own, so that two that compute at once never queue behind each other.
+
+    Attributes:
+        prepare: called first by every helper; most systems do not hand a priority on to new threads.
+        helpers: the threads that work beside it, made when first needed and gone with it.
+    """
+
+    prepare: Callable[[], None] | None = None
+    helpers: ThreadPoolExecutor | None = None
+
+
+_lane = _Lane()
+
+
+def prepare_helpers(prepare: Callable[[], None]) -> None:
+    """Have each helper of the calling thread call `prepare` when it starts, to set its priority for instance."""
+    _lane.prepare, _lane.helpers = prepare, None
+
+
+def _helpers() -> ThreadPoolExecutor:
+    if _lane.helpers is None:
+        _lane.helpers = ThreadPoolExecutor(
+            num_threads() - 1, thread_name_prefix="splinescape", initializer=_lane.prepare
+        )
+    return _lane.helpers
 
 
 def run_chunks(kernel: Callable[..., Any], count: int, *args: Any, chunks: int | None = None) -> None:
     """Call `kernel(start, stop, *args)` over [0, count) in parallel and wait.
+
+    The calling thread works too, beside helpers of its own: a rendering in one thread waits neither for the queue nor
+    for the priority of a training in another.
 
     Args:
         kernel: compiled with `njit`; ranges must write to disjoint memory, so that the result never depends
@@ -53,12 +80,23 @@ def run_chunks(kernel: Callable[..., Any], count: int, *args: Any, chunks: int |
         count: number of work items.
         chunks: how many ranges to cut; default four per thread, so that uneven ranges balance.
     """
-    chunks = min(count, chunks or 4 * num_threads())
-    if chunks <= 1:
+    threads = num_threads()
+    chunks = min(count, chunks or 4 * threads)
+    if chunks <= 1 or threads == 1:
         if count:
             kernel(0, count, *args)
         return
     bounds = [count * i // chunks for i in range(chunks + 1)]
-    jobs = [_pool().submit(kernel, a, b, *args) for a, b in pairwise(bounds)]
-    for job in jobs:
-        job.result()
+    todo = counter()  # `next` on it is atomic
+
+    def work() -> None:
+        for i in todo:
+            if i >= chunks:
+                return
+            kernel(bounds[i], bounds[i + 1], *args)
+
+    helping = [_helpers().submit(work) for _ in range(min(threads, chunks) - 1)]
+    work()
+    for helper in helping:
+        if not helper.cancel():  # nothing was left for one that has not begun
+            helper.result()

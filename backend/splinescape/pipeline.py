@@ -88,16 +88,16 @@ class ScenePipeline:
         self,
         config: SceneConfig | None = None,
         *,
-        inpainter: Inpainter | str | None = None,
-        depth: DepthEstimator | str | None = None,
-        rasterizer: Rasterizer | str | None = None,
+        inpainter: Inpainter | engines.Choice | str | None = None,
+        depth: DepthEstimator | engines.Choice | str | None = None,
+        rasterizer: Rasterizer | engines.Choice | str | None = None,
     ) -> None:
         """Choose the engines.
 
         Args:
             config: settings; the defaults when None.
-            inpainter, depth, rasterizer: an engine's name, an object with the role's method, or None for the best
-                available here.
+            inpainter, depth, rasterizer: an engine's name, an object with the role's method, a choice made before,
+                or None for the best available here.
 
         Raises:
             InputError: no engine has that name. EngineUnavailableError: it cannot run here.
@@ -112,10 +112,12 @@ class ScenePipeline:
         )
 
     def _engine(self, role: str, table: list[engines.EngineEntry], wanted: Any) -> Any:
-        if wanted is not None and not isinstance(wanted, str):
+        if wanted is not None and not isinstance(wanted, str | engines.Choice):
             self._names[role] = type(wanted).__name__
             return wanted
-        choice = engines.choose(role, table, wanted, self.config)
+        choice = (
+            wanted if isinstance(wanted, engines.Choice) else engines.choose(role, table, wanted, self.config)
+        )
         self._names[role] = choice.name
         self._notes.append(f"{role} engine: {choice.name} ({choice.reason})")
         return choice.engine

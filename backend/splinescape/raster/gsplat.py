@@ -40,13 +40,17 @@ def _rasterization(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor, dict[str,
 class GsplatRasterizer:
     """Rasteriser on an NVIDIA GPU.
 
+    Args:
+        one_view_at_a_time: for `coverage`, slower in a fraction of the memory.
+
     Raises:
         EngineUnavailableError: gsplat or CUDA is missing.
     """
 
     name = "gsplat"
 
-    def __init__(self) -> None:
+    def __init__(self, one_view_at_a_time: bool = False) -> None:
+        self._views_at_once = 1 if one_view_at_a_time else None
         reason = missing()
         if reason:
             raise EngineUnavailableError(f"the gsplat rasteriser cannot run here: {reason}")
@@ -95,13 +99,17 @@ class GsplatRasterizer:
         width: int,
         height: int,
     ) -> Tensor:
-        """Alpha of many views in one call; see `splinescape.raster.Rasterizer`."""
+        """Alpha of many views; see `splinescape.raster.Rasterizer`."""
         check_splats(means, quats, scales, opacities)
         check_cameras(cams_T_world, Ks_33, width, height)
         if not len(cams_T_world) or not len(means):
             return torch.zeros(len(cams_T_world), height, width, device=self.device)
         splats = self._to_device(means, quats, scales, opacities)
-        cameras = self._to_device(cams_T_world, Ks_33)
         colors = torch.zeros_like(splats[0][:, :1])
-        _, alpha, _ = _rasterization(*splats, colors, *cameras, width, height, render_mode="RGB")
-        return alpha[..., 0]
+        count = self._views_at_once or len(cams_T_world)
+        alphas = []
+        for cameras in zip(cams_T_world.split(count), Ks_33.split(count), strict=True):
+            views = self._to_device(*cameras)
+            _, alpha, _ = _rasterization(*splats, colors, *views, width, height, render_mode="RGB")
+            alphas.append(alpha[..., 0])
+        return torch.cat(alphas)
