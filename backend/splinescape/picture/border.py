@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splinescape.errors import InputError
-from splinescape.picture.fit import GRID
+from splinescape.picture import GRID
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from splinescape.errors import InputError
-
-GRID = 32
-"""Working pictures and canvases have sides that are multiples of this, which image models ask for."""
+from splinescape.picture import GRID
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,13 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from splinescape.errors import InputError
-from splinescape.picture.fit import GRID
 from splinescape.picture.focal import EXIF_IFD, exif_focal_px
+from splinescape.picture.header import LOADED_PIXELS, box_brand, check_large_enough, check_small_enough
 from splinescape.picture.tones import srgb8
-
-MAX_SIDE = 65_535
-MAX_DECODED_PIXELS = 2**28
-"""Pixels that may be decoded at once, about 1 GiB. Baseline JPEGs are decoded smaller and may be larger."""
 
 _ORIENTATION = 0x0112
 _UPRIGHT = {
@@ -33,8 +29,6 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _RUNS_OTHER_PROGRAMS = {"EPS", "WMF"}
-_HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
-_AVIF_BRANDS = {b"avif", b"avis"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +46,7 @@ class Picture:
     notes: tuple[str, ...]
 
 
-def load_picture(path: str | Path, max_pixels: int = 2**26) -> Picture:
+def load_picture(path: str | Path, max_pixels: int = LOADED_PIXELS) -> Picture:
     """Load a picture of any format that Pillow reads, plus HEIC with pillow-heif.
 
     EXIF orientation is applied, embedded colour profiles are converted to sRGB, transparency is laid over
@@ -145,11 +139,10 @@ def _register_heif() -> None:
 
 def _why_unidentified(path: Path) -> str:
     with path.open("rb") as file:
-        head = file.read(12)
-    brand = head[8:12] if head[4:8] == b"ftyp" else b""
-    if brand in _HEIF_BRANDS:
+        brand = box_brand(file.read(12))
+    if brand == "HEIC":
         return f"{path} is a HEIC picture; to read it: pip install splinescape[heif]"
-    if brand in _AVIF_BRANDS:
+    if brand == "AVIF":
         return f"{path} is an AVIF picture; to read it: pip install --upgrade pillow"
     return f"{path} is not a picture that can be read; give a JPEG, PNG, WebP, TIFF or similar"
 
@@ -173,18 +166,12 @@ def _without_pillows_size_limit() -> Iterator[None]:
 
 def _check_size(path: Path, image: Image.Image, max_pixels: int) -> None:
     width, height = image.size
-    if min(width, height) < GRID:
-        raise InputError(f"{path} is {width}x{height} px; at least {GRID}x{GRID} px are needed")
+    check_large_enough(path, width, height)
     # A progressive JPEG keeps all its coefficients in memory, however small it is decoded.
     if image.format in ("JPEG", "MPO") and not image.info.get("progressive"):
         factor = math.sqrt(width * height / max_pixels)
         image.draft(None, (math.ceil(width / max(factor, 1)), math.ceil(height / max(factor, 1))))
-    decoded = image.size[0] * image.size[1]
-    if max(width, height) > MAX_SIDE or decoded > MAX_DECODED_PIXELS:
-        raise InputError(
-            f"{path} is {width}x{height} px, too large to decode; "
-            f"scale it down to at most {MAX_DECODED_PIXELS // 10**6} megapixels first"
-        )
+    check_small_enough(path, width, height, image.size[0] * image.size[1])
 
 
 def _one_line(error: BaseException) -> str:
