@@ -26,11 +26,15 @@ from splinescape.io.atomic import atomic_file
 from splinescape.scene.frame import Frame
 from splinescape.scene.splats import Splats
 
-_JOB = "job.json"
+JOB_FILE = "job.json"
 _PICTURE = "picture.png"
 _SCENE = "scene.npz"
 _FRAME_FIELDS = ("rgb", "depth", "confidence", "inpaint", "inpaint_wo_edge", "K_33", "cam_T_world")
 _SPLAT_FIELDS = ("means", "log_scales", "quats", "opacity_logits", "sh")
+
+
+class CheckpointError(InputError):
+    """What lies in the folder cannot be continued: it is damaged, or of another job or version."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,18 +94,19 @@ class Checkpoint:
         """Start the job here, or continue the same job that is here already.
 
         Raises:
-            InputError: another job lives in this folder, its files are damaged, or the folder cannot be written.
+            CheckpointError: another job lives in this folder, or its files are damaged.
+            InputError: the folder cannot be written.
         """
-        if (self.folder / _JOB).exists():
-            if _read_json(self.folder / _JOB) != job.spec():
-                raise InputError(
+        if (self.folder / JOB_FILE).exists():
+            if _read_json(self.folder / JOB_FILE) != job.spec():
+                raise CheckpointError(
                     f"{self.folder} holds the checkpoints of another job: choose another folder, "
                     "continue that job with --resume, or delete the folder"
                 )
             return
         with atomic_file(self.folder / _PICTURE) as file:
             Image.fromarray(job.rgb).save(file, format="PNG")
-        with atomic_file(self.folder / _JOB) as file:
+        with atomic_file(self.folder / JOB_FILE) as file:
             file.write(json.dumps(job.spec(), indent=1).encode())
 
     def save(self, progress: Scenery) -> None:
@@ -127,7 +132,7 @@ class Checkpoint:
         """The scene after its latest completed frame; None when there is none yet.
 
         Raises:
-            InputError: a file is damaged.
+            CheckpointError: a file is damaged.
         """
         path = self.folder / _SCENE
         if not path.exists():
@@ -146,7 +151,7 @@ class Checkpoint:
             self._saved = len(counts)
             return Scenery(frames, splats, arrays["fixed_colors"], counts, info["state"])
         except Exception as error:  # zipfile, numpy and json each raise their own kinds on a damaged file
-            raise InputError(
+            raise CheckpointError(
                 f"the checkpoint {path} is damaged: delete {self.folder} and start again"
             ) from error
 
@@ -170,9 +175,9 @@ def open_job(folder: Path) -> Job:
     Raises:
         InputError: there is no job, it is damaged, or another version of Splinescape made it.
     """
-    if not (folder / _JOB).exists():
-        raise InputError(f"there is nothing to resume in {folder}: it holds no {_JOB}")
-    spec = _read_json(folder / _JOB)
+    if not (folder / JOB_FILE).exists():
+        raise InputError(f"there is nothing to resume in {folder}: it holds no {JOB_FILE}")
+    spec = _read_json(folder / JOB_FILE)
     if spec.get("version") != __version__:
         raise InputError(
             f"{folder} was made by Splinescape {spec.get('version')}, this is {__version__}: start the scene again"
@@ -194,13 +199,33 @@ def open_job(folder: Path) -> Job:
     return job
 
 
+def change_engines(folder: Path, engines: Mapping[str, str]) -> bool:
+    """Let the job of a checkpoint folder go on with other engines; what is finished stays as it is.
+
+    Returns:
+        Whether it had others.
+
+    Raises:
+        CheckpointError: the job is damaged, or another version of Splinescape made it.
+        InputError: the folder cannot be written.
+    """
+    spec = _read_json(folder / JOB_FILE)
+    if spec.get("version") != __version__:
+        raise CheckpointError(f"it was made by Splinescape {spec.get('version')}, this is {__version__}")
+    if spec.get("engines") == dict(engines):
+        return False
+    with atomic_file(folder / JOB_FILE) as file:
+        file.write(json.dumps(spec | {"engines": dict(engines)}, indent=1).encode())
+    return True
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise InputError(
+        raise CheckpointError(
             f"cannot read {path} ({error}): delete the folder and start the scene again"
         ) from error
     if not isinstance(data, dict):
-        raise InputError(f"{path} is not a job: delete the folder and start the scene again")
+        raise CheckpointError(f"{path} is not a job: delete the folder and start the scene again")
     return data

@@ -18,3 +18,18 @@ class EngineUnavailableError(SplinescapeError):
 
 class CancelledError(SplinescapeError):
     """The caller's cancel event was set; finished frames stay on disk."""
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether memory ran out, on this machine or on its device, in `error` or in what caused it."""
+    while error is not None:
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+            return True
+        if isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY):
+            return True
+        error = error.__cause__
+    return False
+
+
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""What torch says in a plain RuntimeError."""

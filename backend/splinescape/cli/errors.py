@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from splinescape.cli.options import allowed, flag_of
 from splinescape.config import SceneConfig
-from splinescape.errors import SplinescapeError
+from splinescape.errors import SplinescapeError, is_out_of_memory
 from splinescape.io.atomic import write_error
 
 
@@ -20,7 +20,7 @@ def explain(error: BaseException) -> str | None:
         return "; ".join(_explain_setting(detail) for detail in error.errors())
     if isinstance(error, SplinescapeError):
         return " ".join(str(error).split())
-    if isinstance(error, MemoryError) or _torch_is_out_of_memory(error):
+    if is_out_of_memory(error):
         return "not enough memory: lower --max-resolution or close other programs"
     if isinstance(error, OSError):
         return _explain_os_error(error)
@@ -43,9 +43,3 @@ def _explain_os_error(error: OSError) -> str:
     if error.errno is None and "requested and" in str(error):  # how numpy reports a short write
         error = OSError(errno.ENOSPC, "No space left on device", error.filename)
     return str(write_error(Path(error.filename or "the output"), error))
-
-
-def _torch_is_out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, RuntimeError) and any(
-        words in str(error) for words in ("can't allocate memory", "out of memory")
-    )

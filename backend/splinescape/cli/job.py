@@ -17,13 +17,10 @@ from splinescape.config import SceneConfig
 from splinescape.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy as np
     from numpy.typing import NDArray
 
     from splinescape.camera.path import CameraPath
-    from splinescape.cli.progress import ProgressDisplay
     from splinescape.events import Event, OnEvent
     from splinescape.pipeline import SceneResult
     from splinescape.viewer.rerun_log import RerunLog
@@ -79,6 +76,7 @@ def run_job(job: SceneJob, outputs: Outputs, quiet: bool, cancel: threading.Even
         CancelledError: `cancel` was set. InputError: an engine or a result is not possible.
     """
     from splinescape.cli.progress import ProgressDisplay
+    from splinescape.deliver import final_render, save_scene_files
     from splinescape.events import Note
     from splinescape.pipeline import ScenePipeline
 
@@ -105,11 +103,13 @@ def run_job(job: SceneJob, outputs: Outputs, quiet: bool, cancel: threading.Even
             cancel=cancel,
             checkpoint_dir=outputs.checkpoints,
         )
-        _save_scene(result, outputs)
+        save_scene_files(result, outputs.ply, map(outputs.extra, outputs.formats))
         if viewer is not None:
             viewer.scene(result.scene.splats)
         if viewer is not None or outputs.video:
-            _final_render(result, outputs, viewer, display, cancel)
+            film = outputs.film if outputs.video else None
+            listeners_of_frames = [] if viewer is None else [viewer.final_frame]
+            final_render(result, display, film=film, listeners=listeners_of_frames, cancel=cancel)
         if outputs.rerun == "serve":
             display(Note(f"finished; {place} is served until Ctrl-C"))
             while not cancel.wait(0.5):  # without a timeout, Windows would not notice Ctrl-C
@@ -139,38 +139,6 @@ def _open_viewer(outputs: Outputs, stack: ExitStack) -> tuple[RerunLog, str]:
 
     recording = stack.enter_context(open_recording(outputs.rerun, outputs.recording, outputs.rerun_url))
     return RerunLog(recording.stream), recording.place
-
-
-def _save_scene(result: SceneResult, outputs: Outputs) -> None:
-    from splinescape.io.formats import save_scene
-
-    result.save_ply(outputs.ply)
-    for suffix in outputs.formats:
-        save_scene(outputs.extra(suffix), result.scene.splats, result.scene.meta)
-
-
-def _final_render(
-    result: SceneResult,
-    outputs: Outputs,
-    viewer: RerunLog | None,
-    display: ProgressDisplay,
-    cancel: threading.Event,
-) -> None:
-    from splinescape.cli.progress import RenderProgress
-    from splinescape.io.film import film_writer
-    from splinescape.render import RenderedFrame, final_frame_count, render_path, views_along
-
-    picture = result.frames[0]
-    count = final_frame_count(len(result.frames))
-    views = views_along(result.path, count, picture.K_33, picture.width, picture.height)
-    with ExitStack() as stack:
-        listeners: list[Callable[[RenderedFrame], None]] = [RenderProgress(display)]
-        if outputs.video:
-            film = stack.enter_context(film_writer(outputs.film))
-            listeners.append(lambda frame: film.add(frame.rgb))
-        if viewer is not None:
-            listeners.append(viewer.final_frame)
-        render_path(result.scene, views, to_all(listeners), cancel)
 
 
 def _report(result: SceneResult, config: SceneConfig, outputs: Outputs) -> None:

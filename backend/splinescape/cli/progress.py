@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TaskID, TextColumn
@@ -12,9 +12,6 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from splinescape.events import CoarseReported, Event, FrameAdded, Note, Progress, StageStarted
-
-if TYPE_CHECKING:
-    from splinescape.render import RenderedFrame
 
 PLAIN_INTERVAL_S = 5.0
 OVERALL = "coarse"
@@ -86,22 +83,6 @@ class ProgressDisplay:
     def _drop_bars(self, but: str | None = None) -> None:
         for stage in [stage for stage in self._tasks if stage != but]:
             self._bars.remove_task(self._tasks.pop(stage))
-
-
-class RenderProgress:
-    """Shows the final render's pictures on a display, with the time left at the pace so far."""
-
-    def __init__(self, display: ProgressDisplay) -> None:
-        self._display = display
-        self._began = time.monotonic()
-
-    def __call__(self, frame: RenderedFrame) -> None:
-        """Count one finished picture."""
-        if frame.index == 0:
-            self._display(StageStarted("render", f"{frame.total} views along the path"))
-        done = frame.index + 1
-        eta_s = (time.monotonic() - self._began) / done * (frame.total - done)
-        self._display(Progress("render", done, frame.total, eta_s))
 
 
 class _TimeLeft(ProgressColumn):

@@ -132,7 +132,8 @@ def _camera(scene: Scene, width: int | None, height: int | None) -> View:
 def _listeners(
     stack: ExitStack, out: Path, depth: bool, video: Path | None, quiet: bool
 ) -> list[Callable[[RenderedFrame], None]]:
-    from splinescape.cli.progress import ProgressDisplay, RenderProgress
+    from splinescape.cli.progress import ProgressDisplay
+    from splinescape.deliver import RenderProgress
     from splinescape.io.film import film_writer
     from splinescape.io.frames import frame_path, write_exr, write_png
 
