@@ -61,10 +61,10 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise InputError(f"cannot write {path}: {error}") from error
     try:
         yield temp
-        _flush_to_disk(temp)
+        flush_to_disk(temp)
         temp.replace(target)
         if os.name == "posix":
-            _flush_to_disk(target.parent)
+            flush_to_disk(target.parent)
     except OSError as error:
         if error.filename not in (None, str(temp), str(target.parent)):
             raise  # about another file that the block uses
@@ -81,7 +81,8 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         yield file
 
 
-def _flush_to_disk(path: Path) -> None:
+def flush_to_disk(path: Path) -> None:
+    """Wait until a file, or on POSIX the names in a folder, would survive a power failure; raises OSError."""
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(handle)

@@ -1,0 +1,1 @@
+"""The service: a broker process that owns sockets and jobs, and worker processes that make scenes."""
