@@ -10,7 +10,7 @@
 World axes are the input camera's: x right, y down, z forward, in the scene's units. `cam_T_world` maps world
 points into the camera. `orientation` turns camera axes into the world (quaternion wxyz). A control point with
 neither `look_at` nor `orientation` looks straight ahead as the input camera does. `fov_y_deg` is the vertical
-field of view; either every pose has one or none.
+field of view; either every pose has one or none. Lengths are within 1e12 of zero, far from where arithmetic ends.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ from splinescape.errors import InputError
 MAX_BYTES = 64 * 2**20
 MAX_POSES = 100_000
 
-Vector = tuple[float, float, float]
-Row = tuple[float, float, float, float]
-Fov = Annotated[float, Field(gt=0, lt=180)]
+Length = Annotated[float, Field(ge=-1e12, le=1e12)]
+Vector = tuple[Length, Length, Length]
+Row = tuple[Length, Length, Length, Length]
+Turn = Annotated[float, Field(ge=-1e6, le=1e6)]
+Fov = Annotated[float, Field(ge=1e-3, le=179.999)]
 
 
 class _Strict(BaseModel):
@@ -48,7 +50,7 @@ class ControlPoint(_Strict):
     position: Vector
     look_at: Vector | None = None
     orientation: Row | None = None
-    roll_deg: float = 0.0
+    roll_deg: Turn = 0.0
     fov_y_deg: Fov | None = None
 
     @model_validator(mode="after")
@@ -96,10 +98,15 @@ def read_path_file(source: str | Path) -> PathFile:
     text = source.encode() if isinstance(source, str) and is_text else _read(Path(source), name)
     if len(text) > MAX_BYTES:
         raise InputError(f"{name} is larger than {MAX_BYTES // 2**20} MiB; sample it more coarsely")
+    return parse_path_file(text, name)
+
+
+def parse_path_file(text: bytes, name: str = "the camera path") -> PathFile:
+    """Read the JSON text of a camera path, called `name` in messages; raises InputError as `read_path_file`."""
     try:
         return PathFile.model_validate_json(text)
     except ValidationError as error:
-        raise InputError(f"{name}: {_first_problem(error)}") from None
+        raise InputError(f"{name}: {first_problem(error)}") from None
 
 
 def _read(file: Path, name: str) -> bytes:
@@ -115,7 +122,8 @@ def _read(file: Path, name: str) -> bytes:
     return text
 
 
-def _first_problem(error: ValidationError) -> str:
+def first_problem(error: ValidationError) -> str:
+    """The first mistake and where it is: "control_points[1].position[0]: Input should be a finite number"."""
     problem = error.errors(include_url=False)[0]
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"]).lstrip(
         "."

@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from splinescape.camera.plain import SHORTEST_VIEW, TOLERANCE, no_direction, why_not_rigid
 from splinescape.errors import InputError
-
-_TOLERANCE = 1e-3
-"""How far a rotation may be from orthonormal: room for matrices written with four decimals."""
 
 _UP = (0.0, -1.0, 0.0)
 
@@ -32,10 +30,8 @@ def look_at(
     eye, target, up = (np.asarray(v, np.float64) for v in (eye, target, up))
     forward = target - eye
     length = np.linalg.norm(forward)
-    if not np.isfinite(length) or length < 1e-12 * max(1.0, float(np.abs(eye).max())):
-        raise InputError(
-            f"a camera at {eye.tolist()} cannot look at {target.tolist()}: choose another target"
-        )
+    if not np.isfinite(length) or length < SHORTEST_VIEW * max(1.0, float(np.abs(eye).max())):
+        raise InputError(no_direction(eye.tolist(), target.tolist()))
     forward = forward / length
     right = np.cross(forward, up)
     if np.linalg.norm(right) < 1e-6 * np.linalg.norm(up):
@@ -86,19 +82,9 @@ def check_rigid(matrices: ArrayLike, what: str = "pose") -> NDArray[np.float64]:
     with np.errstate(over="ignore", invalid="ignore"):
         rotation = checked[:, :3, :3]
         skew = np.abs(rotation @ np.swapaxes(rotation, 1, 2) - np.eye(3)).max((1, 2), initial=0)
-        rigid = (skew <= _TOLERANCE) & (np.linalg.det(rotation) > 0) & np.isfinite(checked).all((1, 2))
-        rigid &= np.abs(checked[:, 3] - (0, 0, 0, 1)).max(1, initial=0) <= _TOLERANCE
+        rigid = (skew <= TOLERANCE) & (np.linalg.det(rotation) > 0) & np.isfinite(checked).all((1, 2))
+        rigid &= np.abs(checked[:, 3] - (0, 0, 0, 1)).max(1, initial=0) <= TOLERANCE
     if not rigid.all():
         first = int(rigid.argmin())
-        raise InputError(f"{what} {first} {_why_not_rigid(checked[first], float(skew[first]))}")
+        raise InputError(f"{what} {first} {why_not_rigid(checked[first].tolist(), float(skew[first]))}")
     return checked
-
-
-def _why_not_rigid(matrix: NDArray[np.float64], skew: float) -> str:
-    if not np.isfinite(matrix).all():
-        return "has numbers that are not finite; every entry must be a plain number"
-    if np.abs(matrix[3] - (0, 0, 0, 1)).max() > _TOLERANCE:
-        return f"has the bottom row {matrix[3].tolist()}; it must be 0 0 0 1 (is the matrix transposed?)"
-    if not skew <= _TOLERANCE:
-        return f"is not a rotation (off by {skew:.3g}); remove scale and shear"
-    return "mirrors the world (determinant -1); a camera can only turn and move"
