@@ -30,7 +30,7 @@ STAMP = VENV / "splinescape-stamp"
 
 TORCH = "torch==2.13.0"
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-EXTRAS = "dev,rerun,heif"
+EXTRAS = "dev,rerun,heif,models"
 
 DEMO_PICTURE = ROOT / "examples" / "room.png"
 DEMO_PATH = ROOT / "examples" / "room_path.json"
