@@ -11,11 +11,14 @@ from splinescape.cli.interrupt import cancel_on_interrupt
 from splinescape.cli.job import SceneJob, check_outputs, run_job
 from splinescape.cli.options import config_options, given_flags, take_config
 from splinescape.cli.outputs import Outputs, ply_path, recall_outputs
+from splinescape.cli.remote import REMOTE_HELP, read_remote_job, run_remote
+from splinescape.config import SceneConfig
 from splinescape.errors import CancelledError, InputError
 
 DEFAULT_OUT = Path("out")
 EXTRA_FORMATS = ("compressed.ply", "spz", "splat")
 RERUN_URL = "rerun+http://127.0.0.1:9876/proxy"
+ENGINE_OPTIONS = {"inpaint": "inpainter", "depth": "depth", "raster": "rasterizer"}
 WITH_RESUME = {"--resume", "--quiet", "--verbose"}
 
 
@@ -67,12 +70,18 @@ WITH_RESUME = {"--resume", "--quiet", "--verbose"}
     metavar="DIR",
     help="Continue the unfinished job in this --out folder; takes no other options.",
 )
+@click.option("--remote", type=click.Path(path_type=Path), metavar="FILE", help=REMOTE_HELP)
 @click.option("-q", "--quiet", is_flag=True, help="Print warnings and errors only.")
 @click.option("-v", "--verbose", is_flag=True, help="Print a traceback with errors.")
 @config_options
 @click.pass_context
 def generate(
-    context: click.Context, picture: Path | None, resume: Path | None, quiet: bool, **parameters: Any
+    context: click.Context,
+    picture: Path | None,
+    resume: Path | None,
+    remote: Path | None,
+    quiet: bool,
+    **parameters: Any,
 ) -> None:
     """Make a scene of 3D Gaussian splats from PICTURE."""
     typed = given_flags(context)
@@ -81,6 +90,9 @@ def generate(
             raise click.UsageError(
                 "give a picture, or --resume with the folder of an unfinished job", context
             )
+        if remote is not None:
+            _generate_remotely(remote, picture, parameters, typed, quiet)
+            return
         job, outputs = _new_job(picture, parameters, typed)
     else:
         others = [flag for flag in typed if flag not in WITH_RESUME] + (["PICTURE"] if picture else [])
@@ -98,7 +110,17 @@ def generate(
             raise CancelledError(kept) from error
 
 
-def _new_job(picture: Path, parameters: dict[str, Any], typed: list[str]) -> tuple[SceneJob, Outputs]:
+def _generate_remotely(
+    connection: Path, picture: Path, parameters: dict[str, Any], typed: list[str], quiet: bool
+) -> None:
+    config, outputs = _wanted(parameters, typed)
+    engines = {role: parameters[option] for role, option in ENGINE_OPTIONS.items()}
+    job = read_remote_job(picture, parameters["path_file"], config, engines)
+    run_remote(connection, job, outputs, quiet)
+
+
+def _wanted(parameters: dict[str, Any], typed: list[str]) -> tuple[SceneConfig, Outputs]:
+    """The settings and what to leave behind, as far as the options agree with each other."""
     path_file = parameters["path_file"]
     if path_file is not None and "--traj-type" not in typed:
         parameters["traj_type"] = "json"
@@ -117,6 +139,12 @@ def _new_job(picture: Path, parameters: dict[str, Any], typed: list[str]) -> tup
         rerun=parameters["rerun"],
         rerun_url=parameters["rerun_url"],
     )
+    return config, outputs
+
+
+def _new_job(picture: Path, parameters: dict[str, Any], typed: list[str]) -> tuple[SceneJob, Outputs]:
+    config, outputs = _wanted(parameters, typed)
+    path_file = parameters["path_file"]
     from splinescape.camera.path import CameraPath
     from splinescape.picture.load import load_picture
 
@@ -124,7 +152,7 @@ def _new_job(picture: Path, parameters: dict[str, Any], typed: list[str]) -> tup
     loaded = load_picture(picture)
     engines = {
         role: None if parameters[option] == "auto" else parameters[option]
-        for role, option in (("inpaint", "inpainter"), ("depth", "depth"), ("raster", "rasterizer"))
+        for role, option in ENGINE_OPTIONS.items()
     }
     return SceneJob(loaded.rgb, config, path, loaded.focal_px, engines, loaded.notes), outputs
 

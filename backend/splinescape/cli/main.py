@@ -13,7 +13,9 @@ import click
 from splinescape.cli.errors import explain
 from splinescape.cli.generate import generate
 from splinescape.cli.inspect import inspect
+from splinescape.cli.jobs import jobs
 from splinescape.cli.render import render
+from splinescape.cli.serve import serve
 from splinescape.errors import CancelledError
 
 EXIT_ERROR = 2
@@ -26,7 +28,7 @@ def cli() -> None:
     """One picture and one camera path become a scene of 3D Gaussian splats."""
 
 
-for command in (generate, render, inspect):
+for command in (generate, render, inspect, serve, jobs):
     cli.add_command(command)
 
 

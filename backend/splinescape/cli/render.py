@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,14 @@ from splinescape.cli.outputs import check_writable
 from splinescape.errors import InputError
 
 if TYPE_CHECKING:
+    import threading
+    from collections.abc import Sequence
+
     from splinescape.camera.view import View
     from splinescape.render import RenderedFrame
-    from splinescape.scene.scene import Scene
+
+    OnFrame = Callable[[RenderedFrame], None]
+    RenderViews = Callable[[Sequence[View], OnFrame, threading.Event], None]
 
 DEFAULT_SIZE = (768, 512)
 DEFAULT_FOV_Y_DEG = 50.0
@@ -64,6 +70,13 @@ DEFAULT_FOV_Y_DEG = 50.0
 @click.option(
     "--rasterizer", default="auto", show_default=True, metavar="ENGINE", help="Engine that renders splats."
 )
+@click.option(
+    "--remote",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Let a service render one of its jobs, given by the beginning of its id as SCENE; FILE is its "
+    "connection file.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print warnings and errors only.")
 @click.option("-v", "--verbose", is_flag=True, help="Print a traceback with errors.")
 def render(
@@ -76,56 +89,89 @@ def render(
     width: int | None,
     height: int | None,
     rasterizer: str,
+    remote: Path | None,
     quiet: bool,
     verbose: bool,  # noqa: ARG001 - read where errors are caught
 ) -> None:
     """Render SCENE (.ply, .compressed.ply, .spz, .splat) along a camera path."""
     from splinescape.camera.path import CameraPath
-    from splinescape.render import render_path, views_along
-    from splinescape.scene.scene import load_scene
+    from splinescape.render import views_along
 
     if video is not None and video.suffix.lower() != ".mp4":
         raise InputError(f"--video {video}: films are written as .mp4")
     path = CameraPath.from_json(path_file)
-    loaded = load_scene(scene, None if rasterizer == "auto" else rasterizer)
-    camera = _camera(loaded, width, height)
-    check_writable(out)
-    if video is not None:
-        check_writable(video.parent)
-    assert camera.K_33 is not None
-    views = views_along(path, count, camera.K_33, camera.width, camera.height)
-    with cancel_on_interrupt() as cancel, ExitStack() as stack:
-        listeners = _listeners(stack, out, depth, video, quiet)
-        render_path(loaded, views, to_all(listeners), cancel)
+    if remote is not None and rasterizer != "auto":
+        raise InputError("the service chooses the engine itself: leave out --rasterizer or --remote")
+    with ExitStack() as stack:
+        if remote is None:
+            full, render_views = _open_file(scene, rasterizer)
+        else:
+            full, render_views = _open_job(remote, str(scene), depth, stack)
+        camera = _resized(full, width, height)
+        check_writable(out)
+        if video is not None:
+            check_writable(video.parent)
+        assert camera.K_33 is not None
+        views = views_along(path, count, camera.K_33, camera.width, camera.height)
+        cancel = stack.enter_context(cancel_on_interrupt())
+        render_views(views, to_all(_listeners(stack, out, depth, video, quiet)), cancel)
     if not quiet:
         click.echo(f"frames: {out} ({count} of {camera.width}x{camera.height} px)")
         if video is not None:
             click.echo(f"film: {video}")
 
 
-def _camera(scene: Scene, width: int | None, height: int | None) -> View:
-    """The input picture's camera, scaled to the wanted size; one given side keeps the shape of the picture.
+def _open_file(scene: Path, rasterizer: str) -> tuple[View, RenderViews]:
+    """The camera of a scene's picture, or an ordinary one, and what renders the scene."""
+    import numpy as np
+
+    from splinescape.camera.intrinsics import intrinsics_from_fov_y
+    from splinescape.camera.view import View
+    from splinescape.render import render_path
+    from splinescape.scene.scene import load_scene
+
+    loaded = load_scene(scene, None if rasterizer == "auto" else rasterizer)
+    meta = loaded.meta
+    if meta.K_33 is None or meta.width is None or meta.height is None:
+        camera = View(*DEFAULT_SIZE, intrinsics_from_fov_y(DEFAULT_FOV_Y_DEG, *DEFAULT_SIZE), np.eye(4))
+    else:
+        camera = View(meta.width, meta.height, np.array(meta.K_33), np.eye(4))
+    return camera, partial(render_path, loaded)
+
+
+def _open_job(connection: Path, start: str, depth: bool, stack: ExitStack) -> tuple[View, RenderViews]:
+    """The camera of a job's picture, and what has its service render it."""
+    from splinescape.cli.jobs import find_job
+    from splinescape.cli.remote_render import input_camera, render_path_remotely
+    from splinescape.client import connect
+
+    service = stack.enter_context(connect(connection, name="splinescape render"))
+    job = find_job(service, start).id
+
+    def render_views(views: Sequence[View], on_frame: OnFrame, cancel: threading.Event) -> None:
+        render_path_remotely(service, job, views, depth, on_frame, cancel)
+
+    return input_camera(service, job), render_views
+
+
+def _resized(full: View, width: int | None, height: int | None) -> View:
+    """The camera scaled to the wanted size; one given side keeps the shape of the picture.
 
     With both sides given, the vertical field of view stays and the sides are cropped or extended.
     """
     import numpy as np
 
-    from splinescape.camera.intrinsics import intrinsics_from_fov_y
     from splinescape.camera.view import View
 
-    meta = scene.meta
-    if meta.K_33 is None or meta.width is None or meta.height is None:
-        full_width, full_height = DEFAULT_SIZE
-        K = intrinsics_from_fov_y(DEFAULT_FOV_Y_DEG, full_width, full_height)
-    else:
-        full_width, full_height, K = meta.width, meta.height, np.array(meta.K_33)
     if width is None:
-        width = full_width if height is None else max(1, round(full_width * height / full_height))
+        width = full.width if height is None else max(1, round(full.width * height / full.height))
     if height is None:
-        height = max(1, round(full_height * width / full_width))
-    scale = height / full_height
+        height = max(1, round(full.height * width / full.width))
+    scale = height / full.height
+    assert full.K_33 is not None
+    K = np.array(full.K_33, np.float64)
     K[:2] *= scale
-    K[0, 2] += (width - full_width * scale) / 2
+    K[0, 2] += (width - full.width * scale) / 2
     return View(width, height, K, np.eye(4))
 
 

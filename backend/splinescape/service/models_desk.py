@@ -1,0 +1,115 @@
+"""Model files on request: downloads run in processes of their own, so that the loop never waits for a network."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from splinescape.errors import SplinescapeError
+from splinescape.models.errors import ModelError
+from splinescape.models.manager import ModelStore
+from splinescape.service.publisher import Publisher
+
+log = logging.getLogger(__name__)
+
+_FETCH = (sys.executable, "-m", "splinescape.models.fetch")
+_FINAL = ("complete", "failed", "cancelled")
+
+
+@dataclass(eq=False)
+class ModelsDesk:
+    """Lists, fetches and removes models; tells how it goes through events of kind "model"."""
+
+    publisher: Publisher
+    store: ModelStore = field(default_factory=ModelStore)
+    _running: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+    _said: queue.SimpleQueue[tuple[str, dict[str, Any] | None]] = field(default_factory=queue.SimpleQueue)
+
+    def list(self) -> list[dict[str, Any]]:
+        """Every model of the catalogue as it stands on this machine, without its path."""
+        statuses = [asdict(status) for status in self.store.list()]
+        for status in statuses:
+            del status["path"]
+            status["downloading"] = status["id"] in self._running
+        return statuses
+
+    def download(self, model: str, accept_licence: bool) -> None:
+        """Begin or continue a download; nothing happens when it is under way.
+
+        Raises:
+            ModelError: "not_found"; "not_allowed" while a licence that must be accepted is not.
+        """
+        status = self.store.status(model)
+        if not (status.accepted or accept_licence):
+            raise ModelError(
+                "not_allowed", f"{status.licence} must be accepted first: read {status.licence_url}"
+            )
+        if model in self._running:
+            return
+        accept = ("--accept-licence",) if accept_licence else ()
+        process = subprocess.Popen(
+            (*_FETCH, model, *accept), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._running[model] = process
+        assert process.stdout is not None
+        threading.Thread(target=self._listen, args=(model, process.stdout), daemon=True).start()
+
+    def _listen(self, model: str, lines: Iterable[str]) -> None:
+        """Runs on a thread of its own, because a pipe cannot be polled everywhere."""
+        for line in lines:
+            with contextlib.suppress(ValueError):
+                self._said.put((model, json.loads(line)))
+        self._said.put((model, None))
+
+    def remove(self, model: str) -> None:
+        """Delete a model's files, stopping its download first; raises ModelError("not_found").
+
+        Deleting many gigabytes takes a while, so it happens on a thread; an event says when it is done.
+        """
+        self.store.status(model)
+        process = self._running.pop(model, None)
+        if process is not None:
+            _end(process)
+        threading.Thread(target=self._remove, args=(model,), daemon=True).start()
+
+    def _remove(self, model: str) -> None:
+        said: dict[str, Any] = {"id": model, "state": "absent", "done": 0, "total": 0}
+        try:
+            self.store.remove(model)
+        except SplinescapeError as error:
+            said |= {"state": "failed", "error": str(error)}
+        self._said.put((model, said))
+
+    def tend(self) -> None:
+        """Pass on what downloads said since the last call."""
+        while not self._said.empty():
+            model, told = self._said.get()
+            if told is not None:
+                self.publisher.publish(None, "model", told)
+                if told.get("state") in _FINAL:
+                    log.info("model %s: %s %s", model, told["state"], told.get("error", ""))
+            elif model in self._running:
+                _end(self._running.pop(model))
+
+    def close(self) -> None:
+        """Stop all downloads; what has arrived stays."""
+        for process in self._running.values():
+            _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """At once; whatever a download has received so far survives that."""
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        with contextlib.suppress(OSError):
+            if pipe is not None:
+                pipe.close()
