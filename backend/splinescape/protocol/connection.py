@@ -5,11 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from splinescape.errors import InputError
+
+_LONGEST_FILE = 2**16
+_ENDPOINT = re.compile(r"tcp://[^\s/]{1,255}:[0-9]{1,5}\Z")
+_KEY = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}\Z")  # Z85
 
 
 @dataclass(frozen=True)
@@ -38,13 +44,14 @@ def read_connection(path: str | os.PathLike[str]) -> Connection:
     """
     path = Path(path)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            data = json.loads(file.read(_LONGEST_FILE).decode("utf-8"))
         values = {field.name: data[field.name] for field in fields(Connection)}
     except FileNotFoundError:
         raise InputError(f"there is no connection file {path}: is the service running?") from None
     except OSError as error:
         raise InputError(f"cannot read the connection file {path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise InputError(f"{path} is not a connection file of Splinescape: ask for a new one") from None
     connection = Connection(**values)
     if not _plausible(connection):
@@ -56,7 +63,7 @@ def _plausible(connection: Connection) -> bool:
     if any(not isinstance(value, str) for value in asdict(connection).values()):
         return False
     keys = (connection.server_key, connection.public_key, connection.secret_key)
-    return connection.endpoint.startswith("tcp://") and all(len(key) == 40 for key in keys)
+    return _ENDPOINT.match(connection.endpoint) is not None and all(_KEY.match(key) for key in keys)
 
 
 def write_connection(path: str | os.PathLike[str], connection: Connection) -> None:
@@ -67,14 +74,27 @@ def write_connection(path: str | os.PathLike[str], connection: Connection) -> No
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    with private_file(path, json.dumps(asdict(connection), indent=1)) as temp:
+        temp.replace(path)
+
+
+@contextlib.contextmanager
+def private_file(path: Path, text: str) -> Iterator[Path]:
+    """A new file beside `path` that holds `text` and that only its owner could ever read, to be moved to `path`.
+
+    It is on disk (fsync), and gone after the block unless it was moved.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     temp = path.with_name(f".{path.name}-{secrets.token_hex(4)}.tmp")
     handle = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(asdict(connection), file, indent=1)
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        temp.replace(path)
+        yield temp
     finally:
         with contextlib.suppress(OSError):
             temp.unlink(missing_ok=True)

@@ -21,14 +21,16 @@ from splinescape.protocol.errors import ServiceError
 
 MAJOR, MINOR = 1, 0
 MAX_HEADER = 2**16
-"""Bytes of a header at most; whatever may be longer travels as a buffer."""
+"""Bytes of a request's header at most; whatever may be longer travels as a buffer."""
+MAX_REPLY_HEADER = 2**22
+"""Bytes of any other header at most: a page of a list, events or a log."""
 MAX_BUFFERS = 16
 MAX_DIMENSIONS = 4
 ITEM_SIZES = {"uint8": 1, "int32": 4, "int64": 8, "float32": 4, "float64": 8}
 
 _ID = re.compile(r"[0-9a-f]{32}\Z")
 _TYPE = re.compile(r"[a-z][a-z_.]{0,31}\Z")
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}\Z")
 _VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})\Z")
 _FIELDS = {"protocol", "id", "type", "parent", "job", "content", "buffers"}
 _LENGTH = struct.Struct(">I")
@@ -101,18 +103,25 @@ def encode(message: Message) -> list[Any]:
     return [text, *(buffer.data for buffer in message.buffers)]
 
 
-def decode(frames: Sequence[Any]) -> Message:
+def decode(frames: Sequence[Any], max_header: int = MAX_REPLY_HEADER) -> Message:
     """Check the frames of a message and put them together; buffers stay views of the frames, not copies.
+
+    Args:
+        max_header: bytes of the header at most; who reads requests gives `MAX_HEADER`.
 
     Raises:
         ServiceError: "bad_message" with what is wrong, "too_large", or "version" when the major versions differ.
     """
     if not frames:
         _bad("it is empty")
-    views = [memoryview(frame).cast("B") for frame in frames]
-    if views[0].nbytes > MAX_HEADER:
+    if len(frames) > 1 + MAX_BUFFERS:
         raise ServiceError(
-            "too_large", f"the header has {views[0].nbytes} bytes, at most {MAX_HEADER} are allowed"
+            "too_large", f"a message has {len(frames) - 1} buffers, at most {MAX_BUFFERS} are allowed"
+        )
+    views = [memoryview(frame).cast("B") for frame in frames]
+    if views[0].nbytes > max_header:
+        raise ServiceError(
+            "too_large", f"the header has {views[0].nbytes} bytes, at most {max_header} are allowed"
         )
     header = _header(bytes(views[0]))
     return Message(
@@ -127,7 +136,7 @@ def decode(frames: Sequence[Any]) -> Message:
 
 def _header(text: bytes) -> dict[str, Any]:
     try:
-        header = json.loads(text, parse_constant=_no_constant)
+        header = json.loads(text.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise ServiceError("bad_message", f"the header is not JSON ({type(error).__name__})") from None
     if not isinstance(header, dict) or not header.keys() >= _FIELDS:
@@ -158,10 +167,6 @@ def _no_constant(name: str) -> NoReturn:
 def _buffers(described: Any, views: list[memoryview]) -> tuple[Buffer, ...]:
     if not isinstance(described, list) or len(described) != len(views):
         _bad(f'"buffers" must describe the {len(views)} frames that follow the header')
-    if len(views) > MAX_BUFFERS:
-        raise ServiceError(
-            "too_large", f"a message has {len(views)} buffers, at most {MAX_BUFFERS} are allowed"
-        )
     return tuple(_buffer(each, view) for each, view in zip(described, views, strict=True))
 
 
@@ -178,6 +183,9 @@ def _buffer(described: Any, view: memoryview) -> Buffer:
         or any(type(side) is not int or not 0 <= side < 2**31 for side in shape)
     ):
         _bad(f"the shape of buffer {name} must be 1 to {MAX_DIMENSIONS} sizes")
+    # Numpy refuses an empty array whose other sides would be too many.
+    if math.prod(side or 1 for side in shape) >= 2**48:
+        _bad(f"the shape of buffer {name} is too large")
     if math.prod(shape) * ITEM_SIZES[dtype] != view.nbytes:
         _bad(f"buffer {name} has {view.nbytes} bytes, which is not {dtype} of shape {shape}")
     return Buffer(name, dtype, tuple(shape), view)
