@@ -19,10 +19,12 @@ Matrix = Sequence[Sequence[float]]
 
 def unfit_pose(matrix: Matrix) -> str | None:
     """What is wrong with a view matrix of 4 rows, in words that follow its name; None when it is rigid."""
-    x, y, z = (row[:3] for row in matrix[:3])
-    products = (_dot(x, x) - 1, _dot(y, y) - 1, _dot(z, z) - 1, _dot(x, y), _dot(x, z), _dot(y, z))
-    off = max((abs(product) for product in products), key=lambda value: (math.isnan(value), value))
-    if _is_finite(matrix) and off <= TOLERANCE and _last_row_fits(matrix) and _dot(x, _cross(y, z)) > 0:
+    (a, b, c, x), (d, e, f, y), (g, h, i, z), _ = matrix
+    lengths = (a * a + b * b + c * c - 1, d * d + e * e + f * f - 1, g * g + h * h + i * i - 1)
+    products = (*lengths, a * d + b * e + c * f, a * g + b * h + c * i, d * g + e * h + f * i)
+    determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+    off = math.nan if math.isnan(sum(products)) else max(map(abs, products))
+    if off <= TOLERANCE and determinant > 0 and _last_row_fits(matrix) and math.isfinite(x + y + z):
         return None
     return why_not_rigid(matrix, off)
 
@@ -68,7 +70,3 @@ def _last_row_fits(matrix: Matrix) -> bool:
 
 def _dot(a: Sequence[float], b: Sequence[float]) -> float:
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-
-
-def _cross(a: Sequence[float], b: Sequence[float]) -> tuple[float, float, float]:
-    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
