@@ -24,6 +24,7 @@ _DENIED = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY
 _CHECKPOINT_PAGES = 512
 _LOG_BYTES = 8 * 2**20
 _LITTLE_ROOM = 2**16
+_WORDS = 160
 
 
 class Database:
@@ -72,9 +73,9 @@ class Database:
         if version and not {"jobs", "events"} <= tables:
             raise self._damaged("tables are missing")
         if version:
-            found = self._connection.execute("PRAGMA quick_check(jobs)").fetchone()[0]
+            found = self._connection.execute("PRAGMA integrity_check(jobs)").fetchone()[0]
             if found != "ok":
-                raise self._damaged(str(found).splitlines()[0])
+                raise self._damaged(str(found))
         return version
 
     def _set_up(self) -> None:
@@ -110,6 +111,14 @@ class Database:
         """The rows of a query one by one, for those that may be large; close the iterator when not all are taken."""
         with self._errors(), contextlib.closing(self._connection.execute(sql, values)) as cursor:
             yield from cursor
+
+    @contextlib.contextmanager
+    def decoding(self) -> Iterator[None]:
+        """Around the reading of values: what makes no sense was damaged on the disk, ServiceError("internal")."""
+        try:
+            yield
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise self._damaged(f"a value makes no sense: {error}") from error
 
     def run(self, sql: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
         """One statement, inside `write` only, which translates its errors."""
@@ -155,7 +164,9 @@ class Database:
         """Give up to that many unused pages of the file back to the disk."""
         with self._errors():
             # A script, because `execute` takes one step only, which is one page.
-            self._connection.executescript(f"PRAGMA synchronous = NORMAL; PRAGMA incremental_vacuum({pages:d});")
+            self._connection.executescript(
+                f"PRAGMA synchronous = NORMAL; PRAGMA incremental_vacuum({pages:d});"
+            )
 
     def close(self) -> None:
         """Put everything into the one file and let go of it."""
@@ -165,13 +176,15 @@ class Database:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if self._connection.in_transaction:
                 with contextlib.suppress(sqlite3.Error):
                     self._connection.execute("ROLLBACK")
             raise self._translated(error) from error
 
-    def _translated(self, error: sqlite3.DatabaseError) -> Exception:
+    def _translated(self, error: sqlite3.DatabaseError | UnicodeDecodeError) -> ServiceError:
+        if isinstance(error, UnicodeDecodeError):
+            return self._damaged("text that is none")
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and self._no_room()):
             return disk_full(self.path)
@@ -193,6 +206,7 @@ class Database:
         return False
 
     def _damaged(self, how: str) -> ServiceError:
+        how = " ".join(how.split())[:_WORDS]
         return ServiceError(
             "internal",
             f"the job store's database {self.path} is damaged ({how}): move {self.path.parent} away to begin with "

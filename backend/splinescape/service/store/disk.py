@@ -72,6 +72,12 @@ class Reserve:
             # Random, or file systems that compress would keep nothing.
             self._path.write_bytes(os.urandom(_RESERVE_BYTES))
 
+    def give_up_if_full(self) -> None:
+        """Free the room when there is hardly any other: opening a database needs some."""
+        with contextlib.suppress(OSError):
+            if shutil.disk_usage(self._path.parent).free < _RESERVE_BYTES // 4:
+                self.give_up()
+
     def give_up(self) -> bool:
         """Free the room; False when there was none."""
         try:

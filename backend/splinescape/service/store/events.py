@@ -110,7 +110,8 @@ class Events:
         sql = f"SELECT {columns} FROM events WHERE seq > ? {where} ORDER BY seq LIMIT ?"
         events: list[StoredEvent] = []
         room = _Room(max_bytes)
-        with contextlib.closing(self._database.rows(sql, (seq, *values, limit + 1))) as rows:
+        rows = self._database.rows(sql, (seq, *values, limit + 1))
+        with self._database.decoding(), contextlib.closing(rows):
             for row in rows:
                 event = _unpack(*row)
                 fits = room.take(len(row[4]), len(event.buffers), len(row[6]))
@@ -133,7 +134,8 @@ class Events:
             "SELECT job, data FROM events WHERE seq IN "
             "(SELECT max(seq) FROM events WHERE kind = 'state' AND job != '' GROUP BY job)"
         )
-        return {job: str(json.loads(data).get("state")) for job, data in rows}
+        with self._database.decoding():
+            return {job: str(json.loads(data).get("state")) for job, data in rows}
 
     def forget_strangers(self) -> None:
         """Delete the events of jobs that are gone."""

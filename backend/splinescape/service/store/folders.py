@@ -10,7 +10,7 @@ import shutil
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from splinescape.io.atomic import flush_to_disk
 from splinescape.protocol.errors import ServiceError
@@ -110,8 +110,7 @@ class JobFiles:
                 size = os.fstat(file.fileno()).st_size
                 if size != info.size:
                     raise _superseded(name)
-                file.seek(offset)
-                return file.read(length), size
+                return _part(file, size, offset, length), size
         except FileNotFoundError:
             raise _superseded(name) from None
         except OSError as error:
@@ -170,8 +169,7 @@ class JobFiles:
         try:
             with path.open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
-                file.seek(max(offset, 0))
-                return file.read(max(length, 0)), size
+                return _part(file, size, max(offset, 0), max(length, 0)), size
         except FileNotFoundError:
             return b"", 0
         except OSError as error:
@@ -253,6 +251,11 @@ def _info(data: dict[str, Any]) -> FileInfo:
     if not _PLAIN_NAME.match(info.name) or type(info.size) is not int or not isinstance(info.sha256, str):
         raise ValueError("not a file of a job")
     return info
+
+
+def _part(file: BinaryIO, size: int, offset: int, length: int) -> bytes:
+    file.seek(min(offset, size))
+    return file.read(min(length, size))
 
 
 def _superseded(name: str) -> ServiceError:

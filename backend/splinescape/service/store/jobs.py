@@ -122,7 +122,8 @@ class Jobs:
         rows = self._database.read("SELECT spec FROM jobs WHERE id = ?", (job,))
         if not rows:
             raise _not_found(job)
-        spec: dict[str, Any] = json.loads(rows[0][0])
+        with self._database.decoding():
+            spec: dict[str, Any] = json.loads(rows[0][0])
         return spec
 
     def list(
@@ -223,10 +224,9 @@ class Jobs:
         return row
 
     def _select(self, rest: str, values: tuple[Any, ...]) -> builtins.list[JobRow]:
-        return [
-            _row(columns)
-            for columns in self._database.read(f"SELECT {', '.join(_FIELDS)} FROM jobs {rest}", values)
-        ]
+        rows = self._database.read(f"SELECT {', '.join(_FIELDS)} FROM jobs {rest}", values)
+        with self._database.decoding():
+            return [_row(columns) for columns in rows]
 
 
 def _row(columns: tuple[Any, ...]) -> JobRow:

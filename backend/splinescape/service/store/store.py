@@ -48,6 +48,7 @@ class Store:
         self.folder = folder
         self._closing = closing
         self._reserve = Reserve(folder / "reserve")
+        self._reserve.give_up_if_full()
         self._sizes: dict[str, int] = {}
         trash = Trash(folder / "trash")
         closing.callback(trash.close)
@@ -57,8 +58,10 @@ class Store:
         self._database = Database(path, self._reserve)
         closing.callback(self._database.close)
         seconds, wall = self._database.read("SELECT seconds, wall FROM clock")[0]
-        self._clock = StoreClock(seconds, wall, time.time())
+        with self._database.decoding():
+            self._clock = StoreClock(float(seconds), float(wall), time.time())
         self._save_clock(durable=True)
+        closing.callback(self._save_clock_if_possible)
         self.jobs = Jobs(self._database, self._clock, self.files)
         self.events = Events(self._database)
         self.uploads = Uploads(folder / "uploads", self._clock, limits)
@@ -92,9 +95,7 @@ class Store:
             raise (disk_full(folder) if is_full(error) else write_error(folder, error)) from error
 
     def close(self) -> None:
-        """Put everything in order and let others use the store."""
-        with contextlib.suppress(ServiceError):
-            self._save_clock()
+        """Put everything in order and let others use the store; a second time does nothing."""
         self._closing.close()
 
     def recover(self) -> list[JobRow]:
@@ -127,7 +128,7 @@ class Store:
             self._sizes.pop(job, None)
         self._reserve.fill()
         with contextlib.suppress(ServiceError):  # a disk without room for more: next time
-            self._save_clock()
+            self._save_clock_if_possible()
             self.events.trim()
             self._database.shrink(_SHRUNK_PAGES)
         return gone
@@ -150,6 +151,10 @@ class Store:
             durable,
             vital=durable,
         )
+
+    def _save_clock_if_possible(self) -> None:
+        with contextlib.suppress(ServiceError):
+            self._save_clock()
 
 
 def _make_folders(folder: Path) -> None:
