@@ -13,7 +13,7 @@ import zmq
 from splinescape.errors import SplinescapeError
 from splinescape.protocol.errors import ErrorCode, ServiceError
 from splinescape.protocol.wire import MAX_BUFFERS, Message, decode, encode
-from splinescape.service.auth import Authenticator, user_of
+from splinescape.service.auth import Authenticator, guard, user_of
 from splinescape.service.calls import Calls
 from splinescape.service.foreman import Foreman
 from splinescape.service.keys import Keyring
@@ -32,6 +32,7 @@ _RECEIVE_QUEUE = 16
 _SEND_QUEUE = 32
 _TICK_S = 0.05
 _SLOW_TICK_S = 1.0
+_AFTER_FAULT_S = 0.02
 _EXPIRE_EVERY_S = 60.0
 _UPLOADS_KEPT_S = 24 * 3600.0
 _MESSAGES_A_TURN = 64
@@ -86,9 +87,7 @@ class Broker:
         socket.setsockopt(zmq.HANDSHAKE_IVL, 10_000)
         socket.setsockopt(zmq.HEARTBEAT_IVL, 5_000)
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 20_000)
-        socket.setsockopt(zmq.ZAP_DOMAIN, b"clients")
-        socket.curve_server = True
-        socket.curve_secretkey = self._keyring.server_secret
+        guard(socket, self._keyring)
         socket.bind(endpoint)
         return socket
 
@@ -106,18 +105,27 @@ class Broker:
         next_tick = 0.0
         while not self._finished:
             ready = dict(poller.poll(max(0, round(1000 * (next_tick - time.monotonic())))))
-            if self._auth.socket in ready:
-                self._auth.handle()
-            if self._supervisor.socket in ready:
-                self._drain(self._supervisor.socket, self._from_worker)
-            if self._public in ready:
-                self._drain(self._public, self._from_client)
             if stop() and not self._foreman.closing:
                 self.shut_down("now")
-            if time.monotonic() >= next_tick:
+            due = time.monotonic() >= next_tick
+            if due:
                 next_tick = time.monotonic() + _TICK_S
-                self._tick()
-            self._publisher.flush()
+            try:
+                self._turn(ready, due)
+            except Exception:  # a fault in one turn must not end the service for everybody
+                log.exception("a turn of the loop failed")
+                time.sleep(_AFTER_FAULT_S)
+
+    def _turn(self, ready: dict[Any, int], due: bool) -> None:
+        if self._auth.socket in ready:
+            self._auth.handle()
+        if self._supervisor.socket in ready:
+            self._drain(self._supervisor.socket, self._from_worker)
+        if self._public in ready:
+            self._drain(self._public, self._from_client)
+        if due:
+            self._tick()
+        self._publisher.flush()
 
     def close(self) -> None:
         """Kill what still runs, close every socket."""
@@ -163,8 +171,8 @@ class Broker:
             self._complain_about_rate(identity)
             return
         frames = rest()
-        user = user_of(frames[0]) if frames else None
-        if user is None or not self._keyring.knows(user):
+        user = user_of(frames[0], self._keyring) if frames else None
+        if user is None:
             self._sessions.drop(identity)
             self._refuse(identity, None, "not_allowed", "this key was revoked: ask for a new connection file")
             return

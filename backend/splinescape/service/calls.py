@@ -155,12 +155,17 @@ class Calls:
             raise ServiceError(
                 "too_large", f"this key has {waiting} unfinished jobs already: wait, or cancel some of them"
             )
+        path = next((bytes(buffer.data) for buffer in message.buffers if buffer.name == "path"), None)
+        if path is None and request.settings.traj_type != "spiral":
+            raise ServiceError(
+                "bad_input",
+                f"traj_type {request.settings.traj_type} needs a camera path: send one, or take spiral",
+            )
         picture = self.store.uploads.path(request.picture)
         try:
             check_picture(picture, self.settings.limits.picture_pixels)
         except ValueError as error:
             raise ServiceError("bad_input", str(error).replace(str(picture), "the picture")) from None
-        path = next((bytes(buffer.data) for buffer in message.buffers if buffer.name == "path"), None)
         job = new_id()
         spec = {"id": job, "version": __version__, **request.model_dump(mode="json")}
         self.store.files.create(job, spec, picture, path)

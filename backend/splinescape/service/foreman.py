@@ -158,8 +158,8 @@ class Foreman:
         self._release(worker)
         wish = self._wishes.pop(job, None)
         if outcome == "done" and wish != "deleted":
-            self._set_state(job, "done", "", ended=time.time())
             self.publisher.publish(job, "results", {"files": files})
+            self._set_state(job, "done", "", ended=time.time())
         elif outcome == "failed" and wish is None:
             self._set_state(job, "failed", reason, ended=time.time())
         else:

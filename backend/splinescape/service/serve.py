@@ -20,14 +20,13 @@ import zmq
 from splinescape.errors import InputError
 from splinescape.protocol.connection import Connection, read_connection, write_connection
 from splinescape.service.broker import Broker
-from splinescape.service.keys import Keyring, check_listen
+from splinescape.service.keys import LOCAL_KEY, Keyring, check_listen
 from splinescape.service.settings import ServiceSettings
 from splinescape.service.store.store import Store
 from splinescape.service.store.uploads import UploadLimits
 
 log = logging.getLogger(__name__)
 
-LOCAL_KEY = "local"
 _ANY_PORT = "127.0.0.1:*"
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _WORKER_LOGS_KEPT = 20

@@ -20,6 +20,7 @@ from typing import Any
 import zmq
 
 from splinescape.protocol.wire import Message, encode, new_id
+from splinescape.service.auth import WORKERS
 from splinescape.service.settings import ServiceSettings
 
 log = logging.getLogger(__name__)
@@ -120,7 +121,8 @@ class Supervisor:
         self.socket.curve_server = True
         self.socket.curve_secretkey = server_secret
         self.socket.curve_publickey = server_public
-        self.socket.setsockopt(zmq.ZAP_DOMAIN, b"workers")
+        self.socket.setsockopt(zmq.ZAP_DOMAIN, WORKERS)
+        self.socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
         self.worker_key = public.decode()
         self.socket.bind("tcp://127.0.0.1:*")
         return {
@@ -208,8 +210,8 @@ class Supervisor:
         """Find workers that ended or went silent; those that are silent for too long are killed."""
         now = time.monotonic()
         if now - self._looked > self.settings.heartbeat_s + 2:  # this process itself was stopped for a while
-            for worker in self.workers:
-                worker.heard = now
+            for paused in self.workers:
+                paused.heard = now
         self._looked = now
         deaths = []
         for slot in self.slots:
