@@ -34,22 +34,23 @@ class Hub:
 
     Attributes:
         repos: repository -> path -> contents. gated: repositories that need TOKEN. commit: of every repository.
-        cuts: how many answers break off, each after `cut_after` bytes. pace: seconds between pieces of 16 KiB.
-        lies: paths whose contents differ from what is announced. statuses: path -> HTTP status instead of an answer.
-        ignores_ranges: every answer is the whole file. nonsense: every answer is a page that asks for a login.
+        cuts: after how many bytes the next answers break off. pace: seconds between pieces of 16 KiB.
+        lies: path -> what is sent instead of the contents. statuses: path, or "api" -> HTTP status of the answer.
+        ignores_ranges: how many answers are the whole file, whatever was asked for.
+        nonsense: every answer is a page that asks for a login.
         gate: cleared, answers stop in the middle until it is set again.
         requests: (path, Range, whether a token was sent, "hub" or "store", User-Agent) of every request.
+        sent: bytes of files so far.
     """
 
     repos: dict[str, dict[str, bytes]] = field(default_factory=dict)
     gated: set[str] = field(default_factory=set)
     commit: str = COMMIT
-    cuts: int = 0
-    cut_after: int = 100_000
+    cuts: list[int] = field(default_factory=list)
     pace: float = 0.0
-    lies: set[str] = field(default_factory=set)
+    lies: dict[str, bytes] = field(default_factory=dict)
     statuses: dict[str, int] = field(default_factory=dict)
-    ignores_ranges: bool = False
+    ignores_ranges: int = 0
     nonsense: bool = False
     gate: threading.Event = field(default_factory=threading.Event)
     requests: list[tuple[str, str | None, bool, str, str]] = field(default_factory=list)
@@ -120,11 +121,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._file(repo, name)
 
     def _file(self, repo: str, name: str) -> None:
-        data = self.hub.repos[repo][name]
-        if name in self.hub.lies:
-            data = bytes(len(data))
+        data = self.hub.lies.get(name, self.hub.repos[repo][name])
         start = 0
-        if (range_ := self.headers.get("Range")) and not self.hub.ignores_ranges:
+        range_ = self.headers.get("Range")
+        if range_ and self.hub.ignores_ranges:
+            self.hub.ignores_ranges -= 1
+            range_ = None
+        if range_:
             start = int(range_.removeprefix("bytes=").rstrip("-"))
             self.send_response(206)
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
@@ -134,8 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         stop = len(data)
         if self.hub.cuts and len(data) >= LFS_FROM:
-            self.hub.cuts -= 1
-            stop = start + self.hub.cut_after
+            stop = start + self.hub.cuts.pop(0)
         for at in range(start, stop, 2**14):
             if at > start:
                 self.hub.gate.wait()

@@ -17,7 +17,8 @@ from splinescape.models.manager import ModelStore
 pytest.importorskip("huggingface_hub")
 from huggingface_hub import constants
 
-from splinescape.models import download
+from splinescape.models import hub as hub_module
+from splinescape.models import transfer
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
         monkeypatch.setattr(
             constants, "HF_HUB_DISABLE_TELEMETRY", True
         )  # as hub.py has it when it comes first
-        monkeypatch.setattr(download, "_FIRST_WAIT_S", 0.01)
+        monkeypatch.setattr(transfer, "_FIRST_WAIT_S", 0.01)
         for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
             monkeypatch.delenv(name, raising=False)
         yield hub
@@ -89,7 +90,7 @@ def test_a_complete_model_is_not_fetched_again(hub: Hub, store: ModelStore) -> N
 
 
 def test_broken_connections_continue_where_they_broke(hub: Hub, store: ModelStore) -> None:
-    hub.cuts, hub.cut_after = 8, 100_000
+    hub.cuts = 8 * [100_000]
     folder = store.download("moge-vitl")
     assert contents(folder) == {"model.pt": WEIGHTS}
     starts = [int((range_ or "bytes=0-")[6:-1]) for _, range_ in hub.file_requests()]
@@ -100,17 +101,32 @@ def test_broken_connections_continue_where_they_broke(hub: Hub, store: ModelStor
 def test_a_connection_that_stays_broken_is_an_error_and_what_came_is_kept(
     hub: Hub, store: ModelStore
 ) -> None:
-    hub.cuts, hub.cut_after = 1000, 0
+    hub.cuts = 100 * [0]
     with pytest.raises(ModelError, match="check the network; what has arrived is kept") as caught:
         store.download("moge-vitl")
     assert caught.value.code == "unavailable"
     assert_incomplete(store, "moge-vitl")
-    hub.cuts = 0
+    hub.cuts = []
     assert contents(store.download("moge-vitl")) == {"model.pt": WEIGHTS}
 
 
-def test_a_server_that_knows_no_ranges_starts_over(hub: Hub, store: ModelStore) -> None:
-    hub.cuts, hub.ignores_ranges = 1, True
+def test_a_connection_that_falls_silent_is_opened_again(
+    hub: Hub, store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "_TIMEOUT_S", 0.2)
+    hub.gate.clear()
+    timer = threading.Timer(0.5, hub.gate.set)
+    timer.start()
+    assert contents(store.download("moge-vitl")) == {"model.pt": WEIGHTS}
+    assert len(hub.file_requests()) > 1
+    timer.join()
+
+
+@pytest.mark.parametrize("ranges_ignored", [1, 2, 100])
+def test_a_server_that_sends_the_whole_file_again(hub: Hub, store: ModelStore, ranges_ignored: int) -> None:
+    """Also when that breaks off earlier than the first time, and the next answer is a range."""
+    hub.ignores_ranges = ranges_ignored
+    hub.cuts = [300_000, 100_000, 200_000]
     assert contents(store.download("moge-vitl")) == {"model.pt": WEIGHTS}
 
 
@@ -132,13 +148,14 @@ def test_cancel_keeps_what_came_and_the_next_download_continues(hub: Hub, store:
     assert hub.sent < 0.6 * len(WEIGHTS)
 
 
-def test_wrong_contents_are_thrown_away(hub: Hub, store: ModelStore) -> None:
-    hub.lies = {"model.pt"}
+@pytest.mark.parametrize("more", [0, 1, 10**6])
+def test_wrong_contents_are_thrown_away(hub: Hub, store: ModelStore, more: int) -> None:
+    hub.lies = {"model.pt": bytes(len(WEIGHTS) + more)}
     with pytest.raises(ModelError, match="other contents than announced and was deleted: try again"):
         store.download("moge-vitl")
     assert_incomplete(store, "moge-vitl")
-    assert WEIGHTS[:100] not in b"".join(contents(store.folders.root).values())
-    hub.lies = set()
+    assert store.status("moge-vitl").on_disk == 0
+    hub.lies = {}
     assert contents(store.download("moge-vitl")) == {"model.pt": WEIGHTS}
 
 
@@ -147,15 +164,16 @@ def test_wrong_contents_of_small_files_are_seen_too(
     hub: Hub, store: ModelStore, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    hub.lies = {name}
+    hub.lies = {name: bytes(len(hub.repos[FLUX][name]))}
     store.accept("flux-fill")
     with pytest.raises(ModelError, match=f"{name} of .* arrived with other contents"):
         store.download("flux-fill")
     assert_incomplete(store, "flux-fill")
 
 
-def test_bytes_that_went_bad_on_disk_are_fetched_again(hub: Hub, store: ModelStore) -> None:
-    hub.cuts, hub.cut_after, stop = 1, 500_000, threading.Event()
+@pytest.mark.usefixtures("hub")
+def test_bytes_that_went_bad_on_disk_are_fetched_again(store: ModelStore) -> None:
+    stop = threading.Event()
     with pytest.raises(CancelledError):
         store.download("moge-vitl", lambda done, _: stop.set() if done > 400_000 else None, stop)
     (part,) = (store.folders.partial("moge-vitl") / ".parts").iterdir()
@@ -163,14 +181,22 @@ def test_bytes_that_went_bad_on_disk_are_fetched_again(hub: Hub, store: ModelSto
     assert contents(store.download("moge-vitl")) == {"model.pt": WEIGHTS}
 
 
-def test_a_newer_commit_in_between_never_mixes(hub: Hub, store: ModelStore) -> None:
+def test_a_newer_commit_in_between_never_mixes(
+    hub: Hub, store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    store.accept("flux-fill")
     stop = threading.Event()
     with pytest.raises(CancelledError):
-        store.download("moge-vitl", lambda done, _: stop.set() if done > 400_000 else None, stop)
+        store.download("flux-fill", lambda done, _: stop.set() if done > 600_000 else None, stop)
     hub.commit = "b" * 40
-    newer = WEIGHTS[::-1]
-    hub.repos[MOGE]["model.pt"] = newer
-    assert contents(store.download("moge-vitl")) == {"model.pt": newer}
+    whole, half, gone = FLUX_NEEDED[3], FLUX_NEEDED[4], FLUX_NEEDED[1]
+    for name in (whole, half):
+        hub.repos[FLUX][name] = hub.repos[FLUX][name][::-1]
+    del hub.repos[FLUX][gone]
+    expected = {name: hub.repos[FLUX][name] for name in FLUX_NEEDED if name != gone}
+    assert contents(store.download("flux-fill")) == expected
+    assert store.verify("flux-fill") == ()
 
 
 @pytest.mark.parametrize(

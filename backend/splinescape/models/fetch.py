@@ -70,6 +70,9 @@ def fetch(store: ModelStore, id: str, accept_licence: bool, cancel: threading.Ev
         code = error.code if isinstance(error, ModelError) else "internal"
         report.say("failed", code=code, error=" ".join(str(error).split()))
         return False
+    except Exception as error:  # our own fault; whoever waits for the last line must get it all the same
+        report.say("failed", code="internal", error=f"{type(error).__name__}: {' '.join(str(error).split())}")
+        raise
     report.done = report.total = store.status(id).on_disk
     report.say("complete")
     return True

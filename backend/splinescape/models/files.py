@@ -1,0 +1,73 @@
+"""Looking at model files: sizes, hashes, and whether something looks like a model at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from splinescape.errors import CancelledError
+from splinescape.models.catalogue import ModelEntry
+from splinescape.models.errors import ModelError
+from splinescape.models.record import RECORD_NAME
+
+_WEIGHTS = (".safetensors", ".gguf", ".pt", ".pth")
+_BLOCK = 2**20
+
+
+def folder_size(folder: Path) -> int:
+    """Bytes of all files in a folder but our records; 0 when there is no such folder."""
+    total = 0
+    for where, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += 0 if name == RECORD_NAME else (Path(where) / name).stat().st_size
+            except OSError:  # gone meanwhile
+                continue
+    return total
+
+
+def hash_file(path: Path, on_size: Callable[[int], None], cancel: threading.Event) -> str | None:
+    """SHA-256 of a file, None when it cannot be read.
+
+    Args:
+        on_size: called with the bytes read so far, often.
+
+    Raises:
+        CancelledError: `cancel` was set.
+    """
+    digest, size = hashlib.sha256(), 0
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                if cancel.is_set():
+                    raise CancelledError("the check was stopped")
+                digest.update(block)
+                size += len(block)
+                on_size(size)
+    except OSError:
+        return None
+    return digest.hexdigest()
+
+
+def check_local(entry: ModelEntry, path: Path) -> None:
+    """Refuse what cannot be the model, going by names.
+
+    Raises:
+        ModelError: "bad_input"; it is not there, no file of weights, or a folder without any of the model's files.
+    """
+    if path.is_file():
+        if path.suffix not in _WEIGHTS:
+            raise ModelError(
+                "bad_input", f"{path} is no file of weights: it should end in {', '.join(_WEIGHTS)}"
+            )
+        return
+    if not path.is_dir():
+        raise ModelError("bad_input", f"there is no file or folder {path}")
+    names = (file.relative_to(path).as_posix() for file in path.rglob("*"))
+    if not any(fnmatchcase(name, pattern) for name in names for pattern in entry.files):
+        wanted = ", ".join(entry.files[:3]) + (" ..." if len(entry.files) > 3 else "")
+        raise ModelError("bad_input", f"{path} has none of the files of {entry.id} ({wanted})")
