@@ -14,6 +14,7 @@ from splinescape.cli.errors import explain
 from splinescape.cli.generate import generate
 from splinescape.cli.inspect import inspect
 from splinescape.cli.jobs import jobs
+from splinescape.cli.keys import keys
 from splinescape.cli.render import render
 from splinescape.cli.serve import serve
 from splinescape.errors import CancelledError
@@ -28,7 +29,7 @@ def cli() -> None:
     """One picture and one camera path become a scene of 3D Gaussian splats."""
 
 
-for command in (generate, render, inspect, serve, jobs):
+for command in (generate, render, inspect, serve, jobs, keys):
     cli.add_command(command)
 
 

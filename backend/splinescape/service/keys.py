@@ -31,6 +31,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _DEVICES_OF_WINDOWS = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 _LONGEST_FILE = 4096
 _STALE_S = 3600.0
+_SAME_S = 1e-3
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Keyring:
         self._server = server
         self._clients: dict[str, ClientKey] = {}
         self._names: dict[str, str] = {}
-        self._files: frozenset[tuple[str, int, int]] | None = None
+        self._files: frozenset[tuple[str, int, int, int]] | None = None
         self.refresh()
 
     @classmethod
@@ -108,8 +109,8 @@ class Keyring:
             InputError: the name cannot be used, is taken, or the key cannot be written.
         """
         path = self._file(name)
-        pair, now = _new_pair(), int(time.time())
-        text = json.dumps({"public_key": pair.public, "created": now})
+        pair, now = _new_pair(), time.time_ns()
+        text = json.dumps({"public_key": pair.public, "created": now / 1e9})
         try:
             made = _create(path, text, now)
         except OSError as error:
@@ -160,7 +161,7 @@ class Keyring:
         files = _listing(self.folder / "clients")
         if files == self._files:
             return
-        keys = (_read_client(self.folder / "clients" / name) for name, _, _ in files)
+        keys = (_read_client(self.folder / "clients" / name) for name, *_ in files)
         self._clients = {key.name: key for key in keys if key is not None}
         self._names = {key.public: key.name for key in self._clients.values()}
         self._files = files
@@ -227,11 +228,11 @@ def _sweep(folder: Path) -> None:
                 temp.unlink()
 
 
-def _create(path: Path, text: str, modified: float | None = None) -> bool:
+def _create(path: Path, text: str, modified_ns: int | None = None) -> bool:
     """Write a private file that is whole from the moment it is there; False when there is one already."""
     with private_file(path, text) as temp:
-        if modified is not None:
-            os.utime(temp, (modified, modified))
+        if modified_ns is not None:
+            os.utime(temp, ns=(modified_ns, modified_ns))
         try:
             os.link(temp, path)
         except FileExistsError:
@@ -243,8 +244,11 @@ def _create(path: Path, text: str, modified: float | None = None) -> bool:
     return True
 
 
-def _listing(folder: Path) -> frozenset[tuple[str, int, int]]:
-    """Name, number and time of every file of a key, which tell whether any of them has changed."""
+def _listing(folder: Path) -> frozenset[tuple[str, int, int, int]]:
+    """Name, number and times of every file of a key, which tell whether any of them has changed.
+
+    A key that replaces another of its name at once may get the same number, but it was made at another nanosecond.
+    """
     found = set()
     try:
         with os.scandir(folder) as entries:
@@ -252,7 +256,7 @@ def _listing(folder: Path) -> frozenset[tuple[str, int, int]]:
                 if entry.name.endswith(".json") and not entry.name.startswith("."):
                     with contextlib.suppress(FileNotFoundError):
                         status = entry.stat(follow_symlinks=False)
-                        found.add((entry.name, status.st_ino, status.st_mtime_ns))
+                        found.add((entry.name, status.st_ino, status.st_mtime_ns, status.st_ctime_ns))
     except OSError:
         return frozenset()  # without its folder nobody is let in
     return frozenset(found)
@@ -281,7 +285,7 @@ def _read_client(path: Path) -> ClientKey | None:
         name, public, created = path.stem, data["public_key"], float(data["created"])
         if not _NAME.fullmatch(name) or not isinstance(public, str) or len(public) != 40:
             return None
-        seen = status.st_mtime if status.st_mtime > created else None
+        seen = status.st_mtime if status.st_mtime > created + _SAME_S else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return ClientKey(name, public, created, seen)
