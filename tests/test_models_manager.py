@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import asdict
@@ -43,6 +44,20 @@ def test_the_catalogue_is_in_order() -> None:
     assert len({entry.repo for entry in CATALOGUE.values()}) == len(CATALOGUE)
     flux = model_entry("flux-fill")
     assert flux.gated and flux.licence.non_commercial
+
+
+def test_the_documentation_lists_the_catalogue() -> None:
+    page = (Path(__file__).resolve().parent.parent / "docs" / "models.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (\S+/[^ ,|]+)(.*?) \| (.*?) \|", page, re.MULTILINE)
+    shown = {id: (repo, "gated" in gated, licence) for id, repo, gated, licence in rows}
+    assert shown == {
+        id: (
+            entry.repo,
+            entry.gated,
+            entry.licence.name + (", **must be accepted**" if entry.licence.non_commercial else ""),
+        )
+        for id, entry in CATALOGUE.items()
+    }
 
 
 def test_an_unknown_model(store: ModelStore) -> None:
