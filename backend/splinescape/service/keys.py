@@ -31,7 +31,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _DEVICES_OF_WINDOWS = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 _LONGEST_FILE = 4096
 _STALE_S = 3600.0
-_SAME_S = 1e-3
+_SAME_S = 1e-6
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,8 @@ class Keyring:
     def mark_seen(self, name: str) -> None:
         """Note that the key was used just now."""
         with contextlib.suppress(OSError, InputError):
-            os.utime(self._file(name))
+            now = time.time_ns()
+            os.utime(self._file(name), ns=(now, now))
 
     def _file(self, name: str) -> Path:
         if not _NAME.fullmatch(name) or _DEVICES_OF_WINDOWS.fullmatch(name):
