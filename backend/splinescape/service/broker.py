@@ -12,7 +12,7 @@ import zmq
 
 from splinescape.errors import SplinescapeError
 from splinescape.protocol.errors import ErrorCode, ServiceError
-from splinescape.protocol.wire import MAX_BUFFERS, Message, decode, encode
+from splinescape.protocol.wire import MAX_BUFFERS, MAX_HEADER, Message, decode, encode
 from splinescape.service.auth import Authenticator, guard, user_of
 from splinescape.service.calls import Calls
 from splinescape.service.foreman import Foreman
@@ -36,6 +36,7 @@ _AFTER_FAULT_S = 0.02
 _EXPIRE_EVERY_S = 60.0
 _UPLOADS_KEPT_S = 24 * 3600.0
 _MESSAGES_A_TURN = 64
+_MOST_FRAMES = MAX_BUFFERS + 2  # one more than a message may have, by which `decode` knows
 
 
 class Broker:
@@ -157,8 +158,8 @@ class Broker:
                 return
 
             def rest() -> list[zmq.Frame]:
-                frames = []
-                while socket.rcvmore:
+                frames: list[zmq.Frame] = []
+                while socket.rcvmore and len(frames) < _MOST_FRAMES:
                     frames.append(socket.recv(copy=False))
                 return frames
 
@@ -179,7 +180,7 @@ class Broker:
         session = self._sessions.get(identity, user)
         message: Message | None = None
         try:
-            message = decode([frame.buffer for frame in frames])
+            message = decode([frame.buffer for frame in frames], MAX_HEADER)
             reply = self._calls.answer(session, message)
         except SplinescapeError as error:  # errors of models have codes of their own
             self._refuse(identity, message, getattr(error, "code", "bad_input"), str(error))
