@@ -25,7 +25,7 @@ from store_support import (
 
 from splinescape.errors import InputError
 from splinescape.protocol.errors import ServiceError
-from splinescape.protocol.wire import MAX_BUFFERS, MAX_HEADER, Buffer, Message, encode, new_id
+from splinescape.protocol.wire import MAX_BUFFERS, MAX_REPLY_HEADER, Buffer, Message, encode, new_id
 from splinescape.service.store.events import NewEvent, StoredEvent
 from splinescape.service.store.retention import Retention
 from splinescape.service.store.store import Store
@@ -171,7 +171,7 @@ def test_a_client_that_was_away_asks_until_there_is_no_more(store: Store) -> Non
 
 
 def test_an_answer_with_events_fits_a_message(store: Store) -> None:
-    """Header, number of buffers and bytes all have limits; each is reached here."""
+    """Number of buffers and bytes have limits; each is reached here."""
     job = store.jobs.add(new_job()).id
     picture = Buffer.of_bytes("rgb", bytes(32 * 1024))
     events = [NewEvent(job, "note", {"text": "\N{HERB}" * 3000}) for _ in range(30)]
@@ -187,7 +187,7 @@ def test_an_answer_with_events_fits_a_message(store: Store) -> None:
         ]
         buffers = tuple(buffer for event in part for buffer in event.buffers)
         frames = encode(Message("reply", {"last": 1, "more": more, "events": shown}, buffers=buffers))
-        assert len(buffers) <= MAX_BUFFERS and len(frames[0]) <= MAX_HEADER
+        assert len(buffers) <= MAX_BUFFERS and len(frames[0]) <= MAX_REPLY_HEADER
         assert sum(len(frame) for frame in frames) <= MIB
     assert seqs(got) == seqs(sent)
 
@@ -195,7 +195,7 @@ def test_an_answer_with_events_fits_a_message(store: Store) -> None:
 @pytest.mark.parametrize(
     ("data", "buffers"),
     [
-        ({"text": "x" * MAX_HEADER}, ()),
+        ({"text": "x" * MIB}, ()),
         ({}, (Buffer.of_bytes("rgb", bytes(MIB)),)),
         ({}, (Buffer.of_bytes("rgb", b""),) * (MAX_BUFFERS + 1)),
         ({"eta_s": float("nan")}, ()),
@@ -402,6 +402,7 @@ CREATE TABLE events (
 );
 CREATE INDEX events_job ON events (job, seq);
 CREATE UNIQUE INDEX events_slot ON events (job, slot) WHERE slot IS NOT NULL;
+CREATE INDEX events_state ON events (job, seq) WHERE kind = 'state';
 INSERT INTO sqlite_sequence (name, seq) VALUES ('events', 0);
 INSERT INTO jobs (id, owner, session, request, name, spec, state, created, started, ended, n_frames, progress) VALUES
     ('00000000000000000000000000000001', 'local', 's', 'r1', 'old', '{"seed":1}', 'done', 1.5, 2.5, 3.5, 8,

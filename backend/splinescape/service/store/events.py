@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from splinescape.protocol.errors import ServiceError
-from splinescape.protocol.wire import ITEM_SIZES, MAX_BUFFERS, MAX_HEADER, Buffer
+from splinescape.protocol.wire import ITEM_SIZES, MAX_BUFFERS, Buffer
 from splinescape.service.store.database import Database
 
-MAX_TEXT = MAX_HEADER - 2**13
-"""Bytes of JSON that one event, or the events of one answer, may have: they travel in one header."""
-MAX_BYTES = 2**20 - MAX_HEADER - 2**12
-"""Bytes of an answer's events at most: it stays under 1 MiB as a whole."""
+MAX_BYTES = 2**20 - 2**12
+"""JSON and buffers of one answer's events at most: it stays under 1 MiB as a whole."""
 
 _SEQ_LEAP = 100_000
 _KEPT_WITHOUT_JOB = 1000
@@ -162,13 +160,12 @@ class _Room:
     """What still fits one answer."""
 
     def __init__(self, max_bytes: int) -> None:
-        self._bytes, self._text, self._buffers = max_bytes, MAX_TEXT, MAX_BUFFERS
+        self._bytes, self._buffers = max_bytes, MAX_BUFFERS
 
     def take(self, text: int, buffers: int, raw: int) -> bool:
-        self._text -= text + _FRAMING + buffers * _BUFFER_FRAMING
+        self._bytes -= text + raw + _FRAMING + buffers * _BUFFER_FRAMING
         self._buffers -= buffers
-        self._bytes -= text + _FRAMING + raw
-        return min(self._text, self._buffers, self._bytes) >= 0
+        return min(self._bytes, self._buffers) >= 0
 
 
 def _slot(event: NewEvent) -> str | None:

@@ -211,9 +211,8 @@ class JobFiles:
         self._previews.pop(job, None)
 
     def keep_names(self) -> None:
-        """Make what was hidden or made so far survive a power failure."""
+        """Make what was hidden so far survive a power failure: flushing one end of a renaming flushes it whole."""
         with disk_errors(self._folder):
-            _keep_names(self._trash.folder)
             _keep_names(self._folder)
 
     def hidden(self) -> list[str]:

@@ -39,6 +39,7 @@ CREATE TABLE events (
 );
 CREATE INDEX events_job ON events (job, seq);
 CREATE UNIQUE INDEX events_slot ON events (job, slot) WHERE slot IS NOT NULL;
+CREATE INDEX events_state ON events (job, seq) WHERE kind = 'state';
 INSERT INTO sqlite_sequence (name, seq) VALUES ('events', 0);
 """
 

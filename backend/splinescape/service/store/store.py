@@ -17,7 +17,7 @@ from splinescape.service.store.database import Database
 from splinescape.service.store.disk import Reserve, disk_full, is_full
 from splinescape.service.store.events import Events
 from splinescape.service.store.folders import JobFiles
-from splinescape.service.store.jobs import FINISHED, JobRow, Jobs
+from splinescape.service.store.jobs import JobRow, Jobs
 from splinescape.service.store.mending import mend
 from splinescape.service.store.retention import Retention, expired
 from splinescape.service.store.trash import Trash
@@ -25,8 +25,8 @@ from splinescape.service.store.uploads import UploadLimits, Uploads
 
 _FOLDERS = ("jobs", "uploads", "trash", "run", "logs", "keys")
 # What one call of `expire` does at most: clients wait for its caller.
-_REMOVED_AT_ONCE = 2
-_MEASURING_S = 0.02
+_REMOVED_AT_ONCE = 1
+_MEASURING_S = 0.01
 _SHRUNK_PAGES = 256
 
 
@@ -49,7 +49,7 @@ class Store:
         self._closing = closing
         self._reserve = Reserve(folder / "reserve")
         self._reserve.give_up_if_full()
-        self._sizes: dict[str, int] = {}
+        self._measured: dict[str, tuple[str, int]] = {}
         trash = Trash(folder / "trash")
         closing.callback(trash.close)
         self.files = JobFiles(folder / "jobs", trash)
@@ -106,7 +106,7 @@ class Store:
         )
 
     def expire(self, policy: Retention, busy: set[str], now: float) -> list[str]:
-        """Delete finished jobs that are too old or too much, a few at a time: call again soon after it did some.
+        """Delete finished jobs that are too old or too much, one at a time: call again soon after it did.
 
         Jobs that are queued, running, paused, pinned or in `busy` stay. Call it every minute or so: it also keeps the
         store's clock, see `StoreClock` for what becomes of a wall clock that jumps.
@@ -118,14 +118,11 @@ class Store:
             the ids of the deleted jobs.
         """
         at = self._clock.now(now)
-        if policy.max_bytes is not None:
-            self._measure()
+        sizes = self._sizes() if policy.max_bytes is not None else {}
         finished = [job for job in self.jobs.finished() if job.id not in busy]
-        gone = expired(finished, self._sizes, policy, at)[:_REMOVED_AT_ONCE]
+        gone = expired(finished, sizes, policy, at)[:_REMOVED_AT_ONCE]
         if gone:
             self.jobs.remove(*gone)
-        for job in gone:
-            self._sizes.pop(job, None)
         self._reserve.fill()
         with contextlib.suppress(ServiceError):  # a disk without room for more: next time
             self._save_clock_if_possible()
@@ -133,16 +130,17 @@ class Store:
             self._database.shrink(_SHRUNK_PAGES)
         return gone
 
-    def _measure(self) -> None:
-        """Learn how large the jobs are: finished ones once, the others each time, as far as there is time."""
+    def _sizes(self) -> dict[str, int]:
+        """Bytes of the jobs; measured when their state changed or while they run, as far as there is time."""
         deadline = time.monotonic() + _MEASURING_S
         states = self.jobs.states()
-        self._sizes = {job: size for job, size in self._sizes.items() if job in states}
-        for job, state in states.items():
-            if state not in FINISHED or job not in self._sizes:
-                self._sizes[job] = self.files.size(job)
+        self._measured = {job: known for job, known in self._measured.items() if job in states}
+        for job, state in sorted(states.items(), key=lambda each: each[0] in self._measured):
+            if state == "running" or self._measured.get(job, ("", 0))[0] != state:
+                self._measured[job] = state, self.files.size(job)
                 if time.monotonic() > deadline:
                     break
+        return {job: size for job, (_, size) in self._measured.items()}
 
     def _save_clock(self, durable: bool = False) -> None:
         values = (self._clock.now(), self._clock.wall)
