@@ -48,7 +48,9 @@ def complaint(error: ValidationError, prefix: str = "") -> str:
     if detail["type"] not in _WORDS:
         text = " ".join(detail["msg"].removeprefix("Value error, ").split())
         return f"{where}: {text}" if where else text
-    text = _WORDS[detail["type"]].format(**detail.get("ctx", {}))
+    text = _WORDS[detail["type"]].format(
+        **{name: _plain(value) for name, value in detail.get("ctx", {}).items()}
+    )
     echo = "" if detail["type"] == "missing" else _echo(detail["input"])
     return f"{where or 'this'} {text}{echo}"
 
@@ -91,6 +93,10 @@ def unknown_field(data: Mapping[Any, Any], model: type[BaseModel], where: str = 
 def _place(prefix: str, location: tuple[int | str, ...]) -> str:
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     return (prefix + "".join(parts)).lstrip(".")
+
+
+def _plain(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _echo(value: object) -> str:

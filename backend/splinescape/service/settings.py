@@ -196,16 +196,19 @@ def load_settings(file: Path | None = None, **overrides: Any) -> ServiceSettings
     Raises:
         InputError: the file cannot be read, or a setting is unknown or out of range; names it and what is allowed.
     """
-    given = {} if file is None else _read_toml(file)
-    prefix = "" if file is None else f"{file}: "
-    unknown = unknown_field(given | overrides, ServiceSettings)
+    given = {}
+    if file is not None:
+        given = _read_toml(file)
+        _checked(given, f"{file}: ")
+    return _checked(given | overrides)
+
+
+def _checked(data: dict[str, Any], prefix: str = "") -> ServiceSettings:
+    unknown = unknown_field(data, ServiceSettings)
     if unknown is not None:
         raise InputError(f"{prefix}{unknown}")
     try:
-        if overrides and file is not None:
-            ServiceSettings(**given)  # so that the file is blamed for its own mistakes only
-            prefix = ""
-        return ServiceSettings(**(given | overrides))
+        return ServiceSettings(**data)
     except ValidationError as error:
         raise InputError(prefix + complaint(error)) from None
 
