@@ -25,7 +25,7 @@ from splinescape.service.renders import Renders
 from splinescape.service.sessions import Session
 from splinescape.service.settings import ServiceSettings
 from splinescape.service.status import job_info
-from splinescape.service.store.jobs import NewJob
+from splinescape.service.store.jobs import JobRow, NewJob
 from splinescape.service.store.store import Store
 from splinescape.service.supervisor import Supervisor
 
@@ -197,8 +197,15 @@ class Calls:
 
     def _info(self, job: str, positions: dict[str, int]) -> dict[str, Any]:
         row = self.foreman.row(job)
-        files = len(self.store.files.results(job)) if row.state == "done" else 0
-        return job_info(row, positions.get(job), files, self.store.events.last_seq(job))
+        return job_info(row, positions.get(job), self._count_files(row), self.store.events.last_seq(job))
+
+    def _count_files(self, row: JobRow) -> int:
+        if row.state != "done":
+            return 0
+        try:
+            return len(self.store.files.results(row.id))
+        except ServiceError:  # damaged on disk; `results` says so, a list of jobs still has to be possible
+            return 0
 
     def _cancel(self, _session: Session, message: Message, _request: Any) -> Any:
         return {"state": self.foreman.cancel(_job(message))}, ()

@@ -171,6 +171,7 @@ class Foreman:
         if job is None:
             return
         self._release(worker)
+        self.store.files.tidy(job)
         wish = self._wishes.pop(job, None)
         if wish is not None or self.closing:
             self._grant(job, wish or "queued")
@@ -267,6 +268,7 @@ class Foreman:
         gone = self.store.expire(policy, busy, time.time())
         for job in gone:
             log.info("job %s was deleted: kept long enough", job)
+            self.publisher.publish(job, "state", {"state": "deleted", "reason": "it was kept long enough"})
             self._live.pop(job, None)
         return bool(gone)
 
