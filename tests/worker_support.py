@@ -28,7 +28,7 @@ PATIENCE_S = 120.0
 SMALL: dict[str, Any] = {
     "stage": "coarse",
     "n_frames": 4,
-    "max_resolution": 64,
+    "max_resolution": 32,
     "traj_type": "json",
     "coarse_min_inpaint_ratio": 0.01,
     "coarse_max_inpaint_ratio": 0.6,
@@ -63,7 +63,7 @@ def make_job(folder: Path, picture: Path, path: Path | None = None, **spec: Any)
         "name": "test",
         "picture": hashlib.sha256(picture.read_bytes()).hexdigest(),
         "focal_px": None,
-        "settings": SMALL if path is not None else {"stage": "no-outpaint", "max_resolution": 64},
+        "settings": SMALL if path is not None else {"stage": "no-outpaint", "max_resolution": 32},
         "engines": {"inpaint": "auto", "depth": "auto", "raster": "auto"},
         "formats": [],
         "film": False,
@@ -81,9 +81,7 @@ def made_in_process(job: Job, folder: Path) -> bytes:
     spec = json.loads((job.folder / "spec.json").read_text())
     picture = load_picture(job.folder / "picture")
     path = CameraPath.from_json(job.folder / "path.json") if (job.folder / "path.json").exists() else None
-    result = ScenePipeline(SceneConfig(**spec["settings"])).run(
-        picture.rgb, path, focal_px=picture.focal_px
-    )
+    result = ScenePipeline(SceneConfig(**spec["settings"])).run(picture.rgb, path, focal_px=picture.focal_px)
     result.save_ply(folder / "in_process.ply")
     return (folder / "in_process.ply").read_bytes()
 
@@ -161,9 +159,7 @@ class PretendBroker:
 
     def run(self, job: Job, attempt: int = 0, tier: int = 0) -> None:
         """Give the worker a job."""
-        self.send(
-            Message("run", {"folder": str(job.folder), "attempt": attempt, "tier": tier}, job=job.id)
-        )
+        self.send(Message("run", {"folder": str(job.folder), "attempt": attempt, "tier": tier}, job=job.id))
 
     def finished(self, job: Job) -> dict[str, Any]:
         """How a job ended."""

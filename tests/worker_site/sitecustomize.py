@@ -47,7 +47,7 @@ def _add(engines: ModuleType) -> None:
     depth("torch-out-of-memory-twice", _on_call(1, 2, _torch_error))
     depth("crash", lambda: ctypes.string_at(0))
     depth("crash-later", _on_call(2, 2, lambda: ctypes.string_at(0)))
-    depth("odd", _on_call(1, 10**9, _Odd))
+    depth("odd", _on_call(1, 10**9, _OddError))
     depth("exit", _on_call(1, 10**9, SystemExit))
     depth("sleep", lambda: time.sleep(600))
     depth("spin", _spin)
@@ -61,7 +61,7 @@ def _add(engines: ModuleType) -> None:
         )
 
 
-class _Odd(Exception):
+class _OddError(Exception):
     """What no engine should raise."""
 
 
@@ -82,7 +82,7 @@ class _Counting:
     def __init__(self) -> None:
         self._calls = 0
 
-    def inpaint(self, rgb_hw3: Any, mask_hw: Any, *, view: Any, seed: int) -> Any:
+    def inpaint(self, rgb_hw3: Any, mask_hw: Any, **_: Any) -> Any:
         self._calls += 1
         out = rgb_hw3.copy()
         out[mask_hw] = self._calls
@@ -97,7 +97,7 @@ class _Heavy:
     def __init__(self, real: Any) -> None:
         self._real, self.device = real, real.device
 
-    def coverage(self, *args: Any) -> Any:
+    def coverage(self, *_: Any) -> Any:
         raise MemoryError
 
     def rasterize(self, *args: Any) -> Any:

@@ -74,11 +74,11 @@ class Relay:
                 self._tell("summary", _shortened(summary_facts(event.summary)))
 
     def _progress(self, event: Progress) -> None:
-        eta_s = event.eta_s
-        if event.stage == _FRAMES and eta_s is None:
-            eta_s = self._pace.left(event.step, event.total)
         now = time.monotonic()
-        if now - self._last_progress < _PROGRESS_INTERVAL_S and event.step < event.total:
+        eta_s, important = event.eta_s, event.step == event.total
+        if event.stage == _FRAMES:
+            eta_s, important = self._pace.left(event.step, event.total), True
+        if now - self._last_progress < _PROGRESS_INTERVAL_S and not important:
             return
         self._last_progress = now
         facts = {"stage": event.stage, "step": event.step, "total": event.total, "eta_s": eta_s}
