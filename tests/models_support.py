@@ -58,12 +58,12 @@ class Hub:
     url: str = ""
     store_url: str = ""
 
-    def file_requests(self) -> list[tuple[str, str | None]]:
-        """Path and Range of what the file store was asked for."""
+    def file_requests(self, agent: str = "") -> list[tuple[str, str | None]]:
+        """Path and Range of what the file store was asked for, by those whose User-Agent has `agent` in it."""
         return [
             (path.split("/", 3)[-1], range_)
-            for path, range_, _, where, _ in self.requests
-            if where == "store"
+            for path, range_, _, where, asking in self.requests
+            if where == "store" and agent in asking
         ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -113,13 +114,19 @@ def test_a_connection_that_stays_broken_is_an_error_and_what_came_is_kept(
 def test_a_connection_that_falls_silent_is_opened_again(
     hub: Hub, store: ModelStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub_module, "_TIMEOUT_S", 0.2)
     hub.gate.clear()
-    timer = threading.Timer(0.5, hub.gate.set)
-    timer.start()
-    assert contents(store.download("moge-vitl")) == {"model.pt": WEIGHTS}
-    assert len(hub.file_requests()) > 1
-    timer.join()
+
+    def wake_the_hub() -> None:
+        while len(hub.file_requests()) < 2:
+            time.sleep(0.01)
+        hub.gate.set()
+
+    def lose_patience(_done: int, _total: int) -> None:
+        monkeypatch.setattr(hub_module, "_TIMEOUT_S", 0.3)
+
+    threading.Thread(target=wake_the_hub, daemon=True).start()
+    assert contents(store.download("moge-vitl", lose_patience)) == {"model.pt": WEIGHTS}
+    assert hub.gate.is_set()
 
 
 @pytest.mark.parametrize("ranges_ignored", [1, 2, 100])
