@@ -57,8 +57,6 @@ def _parsed(text: bytes, max_points: int) -> dict[str, Any]:
         raise InputError(f"the camera path is not JSON: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(data, dict):
         raise InputError("the camera path must be a JSON object")
-    if type(data.get("version", 1)) is not int:
-        raise InputError("the camera path: version: it must be the number 1")
     return data
 
 
