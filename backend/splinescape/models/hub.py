@@ -78,7 +78,7 @@ def list_files(entry: ModelEntry) -> Listing:
         files = [
             RemoteFile(
                 path=_safe(entry, s.rfilename),
-                size=int(s.size if s.size is not None else -1),
+                size=_amount(s.size),
                 sha256=_hex(s.lfs.sha256, 64) if s.lfs else None,
                 git_sha1=_hex(s.blob_id, 40),
             )
@@ -91,6 +91,12 @@ def _hex(text: str | None, length: int) -> str:
     if text is None or len(text) != length or set(text) - set("0123456789abcdef"):
         raise ValueError(f"not a hash: {text!r}")
     return text
+
+
+def _amount(size: int | None) -> int:
+    if size is None or size < 0:
+        raise ValueError(f"not a size: {size!r}")
+    return size
 
 
 def _safe(entry: ModelEntry, name: str) -> str:
