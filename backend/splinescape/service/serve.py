@@ -92,7 +92,7 @@ def _write_local_connection(path: Path, keyring: Keyring, endpoint: str) -> Path
             keys = (old.public_key, old.secret_key)
             write_connection(path, Connection(endpoint, keyring.server_public_text, *keys, LOCAL_KEY))
             return path
-    if keyring.knows(LOCAL_KEY):
+    with contextlib.suppress(InputError):  # there is none yet; one that is damaged is there but not known
         keyring.revoke(LOCAL_KEY)
     new = keyring.new(LOCAL_KEY)
     write_connection(
