@@ -178,7 +178,7 @@ class Foreman:
             return
         row = self.row(job)
         attempts = row.attempts + 1
-        self.store.files.append_log(job, f"the worker died: {death.reason}")
+        self.store.files.append_log(job, f"the worker died: {death.reason}\n{death.words}".rstrip())
         if attempts > self.settings.max_retries:
             reason = f"the worker died {attempts} times, last because {death.reason}"
             self._set_state(job, "failed", reason, attempts=attempts, ended=time.time())

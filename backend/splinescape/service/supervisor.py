@@ -30,7 +30,7 @@ _FAILED_STARTS = 3
 _START_TIMEOUT_S = 180.0
 _RESTART_DELAYS_S = (0.0, 1.0, 3.0, 10.0, 30.0)
 _LONGEST_IPC_PATH = 100
-_LAST_WORDS = 2000
+_LAST_WORDS = 2**14
 
 
 @dataclass(eq=False)
@@ -83,10 +83,15 @@ class Slot:
 
 @dataclass(frozen=True, eq=False)
 class Death:
-    """A worker that is gone, and why as far as can be known."""
+    """A worker that is gone, and why as far as can be known.
+
+    Attributes:
+        reason: one line. words: the last that it wrote to stderr, such as a traceback.
+    """
 
     worker: Worker
     reason: str
+    words: str
 
 
 @dataclass(eq=False)
@@ -220,7 +225,7 @@ class Supervisor:
                 continue
             reason = self._why_dead(worker, now)
             if reason is not None:
-                deaths.append(Death(worker, reason))
+                deaths.append(Death(worker, reason, _last_words(worker.stderr)))
                 slot.worker = None
                 self._note_death(slot, worker, reason, now)
         return deaths
@@ -279,7 +284,7 @@ def _last_words(path: Path) -> str:
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _LAST_WORDS))
-            return file.read().decode("utf-8", "replace").strip()
+            return file.read().decode("utf-8", "replace").split("\nExtension modules:")[0].strip()
     except OSError:
         return ""
 
@@ -294,7 +299,7 @@ def _exit_reason(code: int, words: str) -> str:
             name = f"signal {-code}"
         hint = ", which the system also does when memory runs out" if name == "SIGKILL" else ""
         reason = f"it was ended by {name}{hint}"
-    last = next((line for line in reversed(words.splitlines()) if line.strip()), "")
-    crash = next((line for line in words.splitlines() if line.startswith("Fatal Python error")), "")
-    told = (crash or last).strip()
+    lines = [line.strip() for line in words.splitlines() if line.strip()]
+    crash = next((line for line in lines if line.startswith("Fatal Python error")), None)
+    told = crash or (lines[-1] if lines else "")
     return f"{reason} ({told})" if told else reason
