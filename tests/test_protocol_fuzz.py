@@ -21,8 +21,8 @@ from splinescape.service.settings import Limits
 
 LIMITS = Limits()
 PER_EXAMPLE = 20
-MOST_S = 0.25
-"""For one message on a busy machine; the usual one takes 50 microseconds."""
+MOST_S = 0.5
+"""CPU time for one message, with whatever Python tidies up meanwhile; the usual one takes 50 microseconds."""
 
 GOOD_FRAMES = [
     [bytes(frame) for frame in encode(message)]
@@ -38,7 +38,7 @@ GOOD_FRAMES = [
 
 def knock(frames: list[bytes]) -> None:
     """What the broker does with a message: a request or a ServiceError comes of it, nothing else."""
-    began = time.perf_counter()
+    began = time.thread_time()
     try:
         request = parse_request(decode(frames, MAX_HEADER), LIMITS)
     except ServiceError as error:
@@ -50,7 +50,7 @@ def knock(frames: list[bytes]) -> None:
     else:
         assert isinstance(request, Request)
         json.dumps(request.model_dump(mode="json"), allow_nan=False)
-    assert time.perf_counter() - began < MOST_S
+    assert time.thread_time() - began < MOST_S
 
 
 WORDS = st.sampled_from(

@@ -15,7 +15,7 @@ from zmq.utils.monitor import recv_monitor_message
 from splinescape.service.auth import WORKERS, Authenticator, guard, user_of
 from splinescape.service.keys import KeyPair, Keyring
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 Socket = zmq.Socket[bytes]
 
 

@@ -105,12 +105,10 @@ def test_what_another_process_changes_is_noticed(keyring: Keyring) -> None:
 def test_noticing_that_nothing_changed_costs_next_to_nothing(keyring: Keyring) -> None:
     for i in range(20):
         keyring.new(f"client{i}")
-    times = []
-    for _ in range(50):
-        began = time.perf_counter()
+    began = time.thread_time()
+    for _ in range(100):
         keyring.refresh()
-        times.append(time.perf_counter() - began)
-    assert sorted(times)[len(times) // 2] < 1e-3
+    assert time.thread_time() - began < 0.1
 
 
 def test_the_last_use_is_remembered(keyring: Keyring) -> None:
