@@ -36,7 +36,7 @@ from splinescape.client.infos import (
 )
 from splinescape.client.link import CHANNELS, Channel
 from splinescape.client.parts import PartInMemory, PartOnDisk
-from splinescape.client.requests import Requests, error_of
+from splinescape.client.requests import Requests, error_of, frames_of
 from splinescape.client.session import Session, State
 from splinescape.client.upload import Source, Submission
 from splinescape.client.watching import Watches
@@ -347,6 +347,7 @@ class Client:
 
         def start(call: Call[str]) -> None:
             path = None if path_json is None else path_json.encode()
+            frames_of(Message("submit", content))  # whatever is wrong with it is said before anything is sent
             submission = Submission(call, Source(picture), content, path, self._requests, self._chunk)
             self._work_on(submission, call)
 

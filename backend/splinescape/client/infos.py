@@ -9,7 +9,6 @@ from __future__ import annotations
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from types import UnionType
 from typing import Any, TypeVar
 
@@ -25,7 +24,14 @@ FINAL_STATES = frozenset({"done", "failed", "cancelled"})
 T = TypeVar("T")
 
 
-_expected = cache(typing.get_type_hints)
+_hints: dict[Any, dict[str, Any]] = {}
+
+
+def _expected(record: Any) -> dict[str, Any]:
+    """Name of each field -> its type; looked up once for each kind of record, that takes long."""
+    if record not in _hints:
+        _hints[record] = typing.get_type_hints(record)
+    return _hints[record]
 
 
 def _fits(value: Any, hint: Any) -> bool:

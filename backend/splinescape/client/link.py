@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import struct
+import weakref
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -71,6 +72,7 @@ class Link:
         self._endpoint = connection.endpoint
         self._sockets: dict[Channel, zmq.Socket[bytes]] = {}
         self._monitors: dict[Channel, zmq.Socket[bytes]] = {}
+        self._finalizer = weakref.finalize(self, _close, self._sockets, self._monitors, os.getpid())
         self._reached: set[Channel] = set()
         self._up: set[Channel] = set()
         try:
@@ -78,7 +80,7 @@ class Link:
                 self._open(channel, connection)
         except (zmq.ZMQError, ValueError) as error:
             self.close()
-            self._fail(
+            self.fail(
                 "bad_input", f"cannot connect to {self._endpoint}: {error}; ask for a new connection file"
             )
 
@@ -117,9 +119,7 @@ class Link:
 
     def close(self) -> None:
         """Let go of the sockets; what has not been sent is dropped."""
-        for socket in (*self._sockets.values(), *self._monitors.values()):
-            socket.close(0)
-        self._sockets, self._monitors = {}, {}
+        self._finalizer()
 
     @property
     def ready(self) -> bool:
@@ -140,7 +140,7 @@ class Link:
                 except zmq.Again:
                     break
                 except zmq.ZMQError as error:
-                    self._fail("lost", f"the connection broke: {error}")
+                    self.fail("lost", f"the connection broke: {error}")
                     break
                 self._note(channel, *_MONITOR_EVENT.unpack(event[0][: _MONITOR_EVENT.size]))
 
@@ -152,9 +152,9 @@ class Link:
             self._up.add(channel)
         elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
             text = f"the service at {where} does not accept this key ({value}): ask for a new connection file"
-            self._fail("not_allowed", text)
+            self.fail("not_allowed", text)
         elif channel in self._up:
-            self._fail(
+            self.fail(
                 "lost", f"the connection to {where} broke: the service has stopped, or the network is down"
             )
         elif channel in self._reached:
@@ -162,9 +162,9 @@ class Link:
                 f"what answers at {where} is not the service of this connection file: the file has a wrong or old "
                 "key, another program uses the port, or a tunnel leads nowhere"
             )
-            self._fail("not_allowed", text)
+            self.fail("not_allowed", text)
         else:
-            self._fail(
+            self.fail(
                 "lost", f"nothing answers at {where}: the service is not running, or a firewall is in between"
             )
 
@@ -172,11 +172,11 @@ class Link:
         """Nothing has come of it for so long: say how far it got."""
         where = urlsplit(self._endpoint).hostname
         if self._reached:
-            self._fail(
+            self.fail(
                 "lost", f"{where} does not answer for {seconds:g} s: the service hangs, or the network does"
             )
         else:
-            self._fail(
+            self.fail(
                 "lost", f"{where} cannot be reached or found: check the name, the network and the firewall"
             )
 
@@ -187,7 +187,7 @@ class Link:
         except zmq.Again:
             return False
         except (zmq.ZMQError, KeyError) as error:
-            self._fail("lost", f"the connection broke: {error}")
+            self.fail("lost", f"the connection broke: {error}")
             return False
         return True
 
@@ -198,10 +198,29 @@ class Link:
         except zmq.Again:
             return None
         except (zmq.ZMQError, KeyError) as error:
-            self._fail("lost", f"the connection broke: {error}")
+            self.fail("lost", f"the connection broke: {error}")
             return None
         return [frame.buffer for frame in frames]
 
-    def _fail(self, code: ErrorCode, text: str) -> None:
+    def fail(self, code: ErrorCode, text: str) -> None:
+        """Note why it has failed; what was noted first stays."""
         if self.trouble is None:
             self.trouble = Trouble(code, text)
+
+
+def _close(
+    sockets: dict[Channel, zmq.Socket[bytes]], monitors: dict[Channel, zmq.Socket[bytes]], process: int
+) -> None:
+    """Close everything, unless this is a forked process to which it does not belong.
+
+    The monitors come last: ZeroMQ's thread, which all clients share, would wait for ever to tell one that is gone
+    about the closing of its socket. For the same reason this is not left to the garbage collector.
+    """
+    if process == os.getpid():
+        for socket in sockets.values():
+            socket.disable_monitor()
+            socket.close(0)
+        for monitor in monitors.values():
+            monitor.close(0)
+    sockets.clear()
+    monitors.clear()

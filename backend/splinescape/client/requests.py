@@ -79,10 +79,7 @@ class Requests:
         Raises:
             InputError: its content is not JSON.
         """
-        try:
-            frames = encode(message)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"'{message.type}' cannot be sent: {error}") from None
+        frames = frames_of(message)
         deadline = float("inf") if lasting else self._clock.now + self._deadline_s
         self._waiting[message.id] = Request(
             message.id, message.type, channel, frames, on_reply, on_error, deadline
@@ -184,3 +181,11 @@ def error_of(message: Message) -> ServiceError:
     if not isinstance(code, str) or not isinstance(text, str):
         return ServiceError("internal", "the service reports an error that this version does not understand")
     return ServiceError(code, text)  # type: ignore[arg-type]  # a newer service may know more codes
+
+
+def frames_of(message: Message) -> list[Any]:
+    """A request as frames; raises InputError when its content is not JSON data."""
+    try:
+        return encode(message)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"'{message.type}' cannot be sent: {error}") from None

@@ -15,11 +15,13 @@ from splinescape.client.calls import Call
 from splinescape.client.client import Client, PathLike, RenderBuffer
 from splinescape.client.infos import Capabilities, Event, FileInfo, JobInfo, LogPart, Preview, Rendering
 from splinescape.client.places import default_connection
+from splinescape.client.session import State
 from splinescape.protocol.connection import Connection
 from splinescape.protocol.errors import ServiceError
 
 T = TypeVar("T")
 OnProgress = Callable[[int, int], object]
+OnState = Callable[[State, str], object]
 
 _TURN_MS = 50.0
 _CHECK_EVERY_S = 5.0
@@ -27,7 +29,10 @@ _SLEEP_S = 0.25  # Windows notices Ctrl-C only in between
 
 
 def connect(
-    connection: Connection | PathLike | None = None, name: str = "python", wait_s: float = 5.0
+    connection: Connection | PathLike | None = None,
+    name: str = "python",
+    wait_s: float = 5.0,
+    on_state: OnState | None = None,
 ) -> Service:
     """Connect to a service; to be used as `with connect() as service:`.
 
@@ -35,6 +40,8 @@ def connect(
         connection: a connection, the path of a connection file, or None for this machine's own service.
         name: what this program is, for the service's log.
         wait_s: how long to wait for a service that does not answer.
+        on_state: called with "lost" and the reason when the connection breaks later, and with "connected" and ""
+            when it is back; from within whatever waits at that moment.
 
     Raises:
         ServiceError: there is none ("lost"), it does not accept the key ("not_allowed"), or it speaks another version
@@ -43,6 +50,7 @@ def connect(
     service = Service(Client(default_connection() if connection is None else connection, name))
     try:
         service._wait_connected(wait_s)
+        service._on_state = on_state
     except BaseException:
         service.close()
         raise
@@ -65,6 +73,8 @@ class Service:
     def __init__(self, client: Client) -> None:
         self.client = client
         self._watched: dict[str | None, deque[Event]] = {}
+        self._on_state: OnState | None = None
+        self._told: State = "connected"
 
     def __enter__(self) -> Service:
         return self
@@ -88,6 +98,9 @@ class Service:
                 queue = self._watched.get(None)
             if queue is not None:
                 queue.append(event)
+        if self._on_state is not None and self.client.state != self._told:
+            self._told = self.client.state
+            self._on_state(self._told, self.client.reason)
 
     def _wait(self, call: Call[T], on_progress: OnProgress | None = None) -> T:
         told = (0, 0)
@@ -224,7 +237,7 @@ class Service:
         self._watched[job] = queue
         try:
             call = self.client.watch(job, since, thumbnails)
-            last, check_at = since or 0, 0.0
+            last, told, check_at = since, False, 0.0
             while True:
                 self._turn()
                 while queue:
@@ -233,22 +246,24 @@ class Service:
                     if event.final:
                         check_at = 0.0
                     yield event
-                if call.done:
+                if call.done and not told:
                     call.get()
-                    if job is not None and time.monotonic() >= check_at:
-                        check_at = time.monotonic() + _CHECK_EVERY_S
-                        if self._is_over(job, last) and not queue:
-                            return
-                self.client.wait(_SLEEP_S)
+                    told, check_at = True, 0.0
+                if job is not None and time.monotonic() >= check_at:
+                    check_at = time.monotonic() + _CHECK_EVERY_S
+                    if self._is_over(job, last) and told and not queue:
+                        return
+                if not queue:
+                    self.client.wait(_SLEEP_S)
         finally:
             if self._watched.get(job) is queue:
                 del self._watched[job]
                 self.client.unwatch(job)
 
-    def _is_over(self, job: str, last: int) -> bool:
-        """Whether a job is over and event number `last` was its newest; it may have been resumed since."""
+    def _is_over(self, job: str, last: int | None) -> bool:
+        """Whether a job is over and no event came after number `last`; it may have been resumed since."""
         info = self.status(job)
-        return info.final and info.last_seq <= last
+        return info.final and (last is None or info.last_seq <= last)
 
     # Results.
 

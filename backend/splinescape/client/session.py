@@ -163,10 +163,7 @@ class Session:
                 if link.send(channel, encode(ping)) and channel == "control":
                     self._pings.add(ping.id)
             if pulse.stopped:
-                self.lose(
-                    Trouble("lost", "the service has stopped answering: it hangs, or the network is down")
-                )
-                return
+                link.fail("lost", "the service has stopped answering: it hangs, or the network is down")
 
     def heard(self, channel: Channel) -> None:
         """Something has arrived."""
