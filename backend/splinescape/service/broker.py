@@ -27,7 +27,7 @@ from splinescape.service.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
-_MAX_FRAME = 2**20
+_FRAME_OVERHEAD = 1024  # what encryption adds
 _RECEIVE_QUEUE = 16
 _SEND_QUEUE = 32
 _TICK_S = 0.05
@@ -82,7 +82,7 @@ class Broker:
         socket = self.context.socket(zmq.ROUTER)
         socket.linger = 1000  # the last replies, such as the one to "shutdown", still leave
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        socket.setsockopt(zmq.MAXMSGSIZE, _MAX_FRAME)
+        socket.setsockopt(zmq.MAXMSGSIZE, self._settings.limits.frame + _FRAME_OVERHEAD)
         socket.setsockopt(zmq.RCVHWM, _RECEIVE_QUEUE)
         socket.setsockopt(zmq.SNDHWM, _SEND_QUEUE)
         socket.setsockopt(zmq.HANDSHAKE_IVL, 10_000)

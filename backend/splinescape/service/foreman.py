@@ -17,7 +17,6 @@ from splinescape.service.publisher import Publisher
 from splinescape.service.queue import next_job, order
 from splinescape.service.settings import ServiceSettings
 from splinescape.service.store.jobs import JobRow
-from splinescape.service.store.retention import Retention
 from splinescape.service.store.store import Store
 from splinescape.service.supervisor import Death, Supervisor, Worker
 
@@ -262,10 +261,8 @@ class Foreman:
 
     def expire(self) -> bool:
         """Delete some of what is too old or too much; whether there may be more to delete."""
-        keep = self.settings.retention
-        policy = Retention(keep.days or None, int(keep.gigabytes * 1e9) or None)
         busy = {worker.job for worker in self.supervisor.workers if worker.job}
-        gone = self.store.expire(policy, busy, time.time())
+        gone = self.store.expire(self.settings.retention.policy(), busy, time.time())
         for job in gone:
             log.info("job %s was deleted: kept long enough", job)
             self.publisher.publish(job, "state", {"state": "deleted", "reason": "it was kept long enough"})

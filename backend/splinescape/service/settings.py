@@ -125,7 +125,6 @@ class ServiceSettings(_Section):
         idle_unload_s: an idle worker gives its models and memory back after this long.
         stop_grace_s: how long a job may take to stop before its worker is killed.
         log_bytes: size at which a log begins anew. log_files: older logs of the service that are kept.
-        job_log_bytes: size of one job's log at most.
     """
 
     data_dir: Annotated[Path, AfterValidator(_absolute)] = Field(
@@ -142,7 +141,6 @@ class ServiceSettings(_Section):
     stop_grace_s: float = Field(5.0, ge=0, le=3600)
     log_bytes: int = Field(5 * MiB, ge=KiB)
     log_files: int = Field(3, ge=0, le=1000)
-    job_log_bytes: int = Field(MiB, ge=KiB)
     limits: Limits = Limits()
     retention: Retention = Retention()
 
