@@ -247,6 +247,7 @@ class Calls:
         session.subscribed = True
         session.jobs = None if request.jobs is None else frozenset(request.jobs)
         session.thumbnails = request.thumbnails
+        session.behind = False
         session.pushed = self.store.events.last_seq()
         return {"last": session.pushed}, ()
 

@@ -56,7 +56,9 @@ class Publisher:
         for session in self._sessions.listeners(event.job):
             session.pushed = event.seq
             # A listener whose pipe is full learns from the next "ping" that it missed something, and asks for it.
-            self._send(session.identity, full if session.thumbnails else light)
+            # Until then it gets nothing: what comes after a gap would hide the gap.
+            if not session.behind:
+                session.behind = not self._send(session.identity, full if session.thumbnails else light)
 
 
 def event_message(event: StoredEvent, thumbnails: bool = True) -> Message:

@@ -19,6 +19,7 @@ class Session:
         client: the id that a client gives to all its connections with "hello"; "" before.
         jobs: jobs whose events it wants, None for all of them; only when `subscribed`.
         pushed: the newest event that was sent to it or that it would have been sent.
+        behind: an event could not be sent to it; nothing is pushed until it subscribes anew.
         tokens: messages that it may send right now.
     """
 
@@ -31,6 +32,7 @@ class Session:
     jobs: frozenset[str] | None = None
     thumbnails: bool = True
     pushed: int = 0
+    behind: bool = False
     told_rate: float = field(default=-1e9)
 
     def wants(self, job: str | None) -> bool:
