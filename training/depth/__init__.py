@@ -1,0 +1,1 @@
+"""The built-in depth network: generated worlds, the network, its training and its evaluation."""
