@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import os
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import pytest
 from client_support import Files, Inbox, Keys, Proxy, StandIn, connected, error, finish, poll_until, reply
 
 from splinescape.client import Client, FileInfo, ServiceError
+from splinescape.client.clock import Clock
+from splinescape.client.leftovers import Leftovers
 from splinescape.errors import CancelledError, InputError
 from splinescape.protocol.connection import write_connection
 from splinescape.protocol.wire import Buffer, Message
@@ -71,6 +74,43 @@ def test_an_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
         service.push(Message("error", {"code": "rate", "message": "slower"}), "bulk")
         finish(client, call)
         assert dest.read_bytes() == DATA
+
+
+def test_who_reads_the_old_file_keeps_it_whole(tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    content = os.urandom(2**23)
+    clock = Clock()
+    leftovers = Leftovers(clock)
+
+    def replaced() -> int:
+        handle = os.open(old, os.O_WRONLY)
+        old.unlink()
+        return handle
+
+    def work() -> int:
+        clock.now += 1000
+        steps = 0
+        while leftovers.step():
+            steps += 1
+        return steps
+
+    old.write_bytes(content)
+    with old.open("rb") as reader:
+        leftovers.add(replaced())
+        assert work() == 0 and reader.read() == content
+    old.write_bytes(content)
+    with old.open("rb") as reader:
+        view = mmap.mmap(reader.fileno(), 0, access=mmap.ACCESS_READ)
+    leftovers.add(replaced())
+    assert work() == 0 and view[:] == content
+    old.write_bytes(content)
+    second_name = tmp_path / "second name"
+    second_name.hardlink_to(old)
+    leftovers.add(replaced())
+    assert work() == 0 and second_name.read_bytes() == content
+    old.write_bytes(content)
+    leftovers.add(replaced())
+    assert work() > 5 or sys.platform != "linux"
 
 
 def test_a_file_name_that_is_a_link_stays_one(tmp_path: Path) -> None:
@@ -253,6 +293,7 @@ def test_a_picture_is_sent_and_the_job_submitted(tmp_path: Path) -> None:
             "formats": [],
             "film": True,
             "pinned": False,
+            "session": service.asked("hello")[0].content["session"],
         }
 
 

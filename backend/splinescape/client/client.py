@@ -343,6 +343,7 @@ class Client:
             "formats": list(formats),
             "film": film,
             "pinned": pinned,
+            "session": self._session.id,
         }
 
         def start(call: Call[str]) -> None:

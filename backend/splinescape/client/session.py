@@ -54,6 +54,7 @@ class Session:
     """The connection of a client.
 
     Attributes:
+        id: of this client, whatever its connections.
         link: the sockets, None while waiting for the next attempt.
         state: "connecting" until the first attempt has succeeded or failed, then "connected" or "lost".
         trouble: why there is no connection, None when there is one or nothing is known yet.
@@ -87,7 +88,7 @@ class Session:
         self._on_connected = on_connected
         self._on_lost = on_lost
         self._on_pong = on_pong
-        self._id = new_id()
+        self.id = new_id()
         self._hello: str | None = None
         self._pings: set[str] = set()
         self._pulses: dict[Channel, _Pulse] = {}
@@ -116,7 +117,7 @@ class Session:
     @property
     def hello_content(self) -> dict[str, str]:
         """What this client says of itself."""
-        return {"client": self._name, "session": self._id, "version": __version__}
+        return {"client": self._name, "session": self.id, "version": __version__}
 
     def _attempt(self) -> None:
         self._stamp = self._file_stamp()

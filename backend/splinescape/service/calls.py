@@ -167,12 +167,12 @@ class Calls:
         except ValueError as error:
             raise ServiceError("bad_input", str(error).replace(str(picture), "the picture")) from None
         job = new_id()
-        spec = {"id": job, "version": __version__, **request.model_dump(mode="json")}
+        spec = {"id": job, "version": __version__, **request.model_dump(mode="json", exclude={"session"})}
         self.store.files.create(job, spec, picture, path)
         new = NewJob(
             id=job,
             owner=session.user,
-            session=session.client,
+            session=request.session or session.client,
             request=message.id,
             name=request.name,
             spec=spec,

@@ -181,6 +181,7 @@ class Submit(Request):
     formats: Annotated[list[Format], Field(max_length=3), AfterValidator(_distinct)] = []
     film: bool = False
     pinned: bool = False
+    session: Id | None = None
 
     def check(self, message: Message, limits: Limits) -> None:
         self.engines.check()
