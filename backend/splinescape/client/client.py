@@ -34,6 +34,7 @@ from splinescape.client.infos import (
     read_pushed_event,
     read_rendering,
 )
+from splinescape.client.leftovers import Leftovers
 from splinescape.client.link import CHANNELS, Channel
 from splinescape.client.parts import PartInMemory, PartOnDisk
 from splinescape.client.requests import Requests, error_of, frames_of
@@ -94,7 +95,8 @@ class Client:
             where, name, self._clock, self._on_connected, self._watches.lost, self._watches.on_pong
         )
         self._window = Window(self._clock)
-        self._work: list[_Work] = []
+        self._leftovers = Leftovers(self._clock)
+        self._work: list[_Work] = [self._leftovers]
         self._open: set[Call[Any]] = set()
         self._polling = False
         self._closed = False
@@ -116,6 +118,7 @@ class Client:
         self._session.close()
         for call in list(self._open):
             call._fail(ServiceError("lost", f"the client was closed before '{call.name}' was done"))
+        self._leftovers.close()
 
     # The connection.
 
@@ -175,14 +178,20 @@ class Client:
         worked = False
         for channel in CHANNELS:
             worked |= self._receive(channel)
-        if self._work:
-            work = self._work.pop(0)
-            self._work.append(work)
-            worked |= work.step()
+        worked |= self._work_a_little()
         link = self._session.link
         if link is not None and self._session.state == "connected":
             worked |= self._requests.send_one(link)
         return worked
+
+    def _work_a_little(self) -> bool:
+        """A step of the first that has something to do; each has its turn."""
+        for _ in range(len(self._work)):
+            work = self._work.pop(0)
+            self._work.append(work)
+            if work.step():
+                return True
+        return False
 
     def _receive(self, channel: Channel) -> bool:
         link = self._session.link
@@ -473,7 +482,7 @@ class Client:
         if not 0 <= file.size < 2**40 or not _SHA256.match(file.sha256):
             raise InputError(f"{file} cannot be fetched: give one of the job's results")
         try:
-            part = PartInMemory(file) if dest is None else PartOnDisk(Path(dest), file)
+            part = PartInMemory(file) if dest is None else PartOnDisk(Path(dest), file, self._leftovers.add)
         except MemoryError:
             raise InputError(
                 f"{file.name} with {file.size:,} bytes does not fit in memory: give a path"

@@ -28,27 +28,28 @@ class Clock:
 class Budget:
     """The time that one poll may take, spent in pieces of work.
 
-    Another piece is begun only when one as long as the longest of late still fits; one is always allowed.
+    Another piece is begun only when one that takes as long as pieces lately did still fits; one is always allowed.
     """
 
-    _FORGET = 0.95
+    _WEIGHT = 0.2
 
     def __init__(self) -> None:
-        self._longest = 0.0
-        self._start = self._piece = self._end = 0.0
+        self._usual = 0.0
+        self._piece = self._end = 0.0
         self._pieces = 0
 
     def begin(self, seconds: float) -> None:
         """A poll begins."""
-        self._start = self._piece = time.perf_counter()
-        self._end = self._start + seconds
+        self._piece = time.perf_counter()
+        self._end = self._piece + seconds
         self._pieces = 0
 
     def allows(self) -> bool:
         """Whether to go on; to be asked before every piece."""
         now = time.perf_counter()
         if self._pieces:
-            self._longest = max(now - self._piece, self._FORGET * self._longest)
+            # Not the longest: that one was as a rule held up by other programs, which says nothing about the next.
+            self._usual += self._WEIGHT * (now - self._piece - self._usual)
         self._piece = now
         self._pieces += 1
-        return self._pieces == 1 or now + self._longest < self._end
+        return self._pieces == 1 or now + self._usual < self._end

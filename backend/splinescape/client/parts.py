@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import mmap
 import os
+from collections.abc import Callable
 from pathlib import Path
-
-import numpy as np
 
 from splinescape.client.infos import FileInfo
 from splinescape.errors import InputError
@@ -25,6 +25,9 @@ _HINTS = {
 }
 
 
+_FLUSH = 2**20
+
+
 def cannot_write(path: Path, error: OSError) -> InputError:
     """One line that says what was wrong and what to do."""
     hint = _HINTS.get(error.errno or 0)
@@ -39,7 +42,7 @@ class PartInMemory:
     def __init__(self, file: FileInfo) -> None:
         self.have = 0
         self.digest = hashlib.sha256()
-        self._data = np.empty(file.size, np.uint8)  # unlike a bytearray it is not filled with zeros first
+        self._data = _memory(file.size)
 
     def restart(self) -> None:
         """Forget what is there."""
@@ -47,7 +50,7 @@ class PartInMemory:
 
     def append(self, data: memoryview) -> None:
         """Add the next bytes."""
-        self._data[self.have : self.have + len(data)] = np.frombuffer(data, np.uint8)
+        self._data[self.have : self.have + len(data)] = data
         self.digest.update(data)
         self.have += len(data)
 
@@ -56,7 +59,7 @@ class PartInMemory:
 
     def finish(self) -> memoryview:
         """The file's bytes, read-only."""
-        return self._data.data.toreadonly()
+        return self._data.toreadonly()
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -70,12 +73,16 @@ class PartOnDisk:
     `have` bytes are there and counted in `digest`; `old` bytes were there before, to be counted by `count_old`.
     """
 
-    def __init__(self, dest: Path, file: FileInfo) -> None:
+    def __init__(self, dest: Path, file: FileInfo, give_back: Callable[[int], None]) -> None:
         """Open the part.
+
+        Args:
+            give_back: takes over open files that are not needed any more.
 
         Raises:
             InputError: it cannot be written, the destination is no ordinary file, or another fetch is at it.
         """
+        self._give_back = give_back
         try:
             self._dest = dest.resolve()  # through a symbolic link, so that the link stays one
             if self._dest.exists() and not self._dest.is_file():
@@ -92,7 +99,7 @@ class PartOnDisk:
             raise cannot_write(dest, error) from error
         except RuntimeError as error:  # symbolic links in a circle, before Python 3.13
             raise InputError(f"cannot write {dest}: {error}") from error
-        self.have = 0
+        self.have = self._flushed = 0
         self.digest = hashlib.sha256()
 
     def count_old(self, length: int) -> None:
@@ -105,9 +112,11 @@ class PartOnDisk:
         self.have += len(data)
 
     def restart(self) -> None:
-        """Forget what is there."""
-        os.ftruncate(self._handle, 0)
-        self.have, self.old, self.digest = 0, 0, hashlib.sha256()
+        """Forget what is there; raises OSError."""
+        self.discard()
+        self._handle = _open_alone(self._path)
+        self.have = self.old = self._flushed = 0
+        self.digest = hashlib.sha256()
 
     def append(self, data: memoryview) -> None:
         """Write the next bytes; raises InputError."""
@@ -118,17 +127,31 @@ class PartOnDisk:
                 written = os.write(self._handle, data)
                 self.have += written
                 data = data[written:]
+            self._start_flushing()
         except OSError as error:
             raise cannot_write(self._dest, error) from error
 
+    def _start_flushing(self) -> None:
+        """Have the system begin to write to the disk, without waiting for it.
+
+        Otherwise Linux does so for the whole file at once when it takes the place of another.
+        """
+        if self.have - self._flushed >= _FLUSH and hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._handle, self._flushed, self.have - self._flushed, os.POSIX_FADV_DONTNEED)
+            self._flushed = self.have
+
     def finish(self) -> Path:
         """Put the file where it shall lie, at once; raises InputError."""
+        before = _open_old(self._dest)
         if os.name == "nt":
             self.close()  # there, open files cannot be renamed; elsewhere the lock is better kept until then
         try:
             self._path.replace(self._dest)
         except OSError as error:
             raise cannot_write(self._dest, error) from error
+        finally:
+            if before is not None:
+                self._give_back(before)
         self.close()
         return self._dest
 
@@ -140,9 +163,34 @@ class PartOnDisk:
 
     def discard(self) -> None:
         """Remove the part."""
-        self.close()
+        if os.name == "nt":
+            self.close()
         with contextlib.suppress(OSError):
             self._path.unlink()
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            self._give_back(handle)
+
+
+def _memory(size: int) -> memoryview:
+    """So many bytes of memory, which the system provides bit by bit as they are written; raises MemoryError."""
+    if size == 0:
+        return memoryview(bytearray())
+    private = {} if os.name == "nt" else {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
+    try:
+        return memoryview(mmap.mmap(-1, size, **private))
+    except OSError:
+        raise MemoryError from None
+
+
+def _open_old(path: Path) -> int | None:
+    """The file that is about to be replaced, so that it does not vanish at once."""
+    if os.name == "nt":
+        return None
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return None
 
 
 def _open_alone(path: Path) -> int:
