@@ -207,6 +207,14 @@ def test_a_broken_line_is_noticed_at_once() -> None:
         poll_until(client, lambda: client.state == "connected")
 
 
+@pytest.mark.slow
+def test_a_service_that_hangs_before_it_lets_anybody_in() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with pytest.raises(ServiceError, match="does not answer: it hangs") as caught:
+            connect(Keys.make().connection(listener.getsockname()[1]), wait_s=6)
+        assert caught.value.code == "lost"
+
+
 def test_not_polling_for_long_is_no_loss() -> None:
     with StandIn(heartbeat_s=0.2) as service, connected(service) as client:
         client.poll()

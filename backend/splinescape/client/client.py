@@ -114,8 +114,10 @@ class Client:
 
     def close(self) -> None:
         """Drop the connection; calls that are not done fail. Never waits; may be called twice."""
+        if self._closed:
+            return
         self._closed = True
-        self._session.close()
+        self._session.refuse(ServiceError("lost", "the client was closed"))
         for call in list(self._open):
             call._fail(ServiceError("lost", f"the client was closed before '{call.name}' was done"))
         self._leftovers.close()

@@ -6,6 +6,7 @@ is only one way back to the service, whether it stopped, came back on another po
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import struct
@@ -157,6 +158,8 @@ class Link:
             self.fail(
                 "lost", f"the connection to {where} broke: the service has stopped, or the network is down"
             )
+        elif channel in self._reached and value == errno.EAGAIN:
+            self.fail("lost", f"the service at {where} does not answer: it hangs, or the network does")
         elif channel in self._reached:
             text = (
                 f"what answers at {where} is not the service of this connection file: the file has a wrong or old "

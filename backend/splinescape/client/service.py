@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, overload
 
 from numpy.typing import ArrayLike
 
@@ -270,6 +270,16 @@ class Service:
     def results(self, job: str) -> tuple[FileInfo, ...]:
         """The files that a job has made; none while it is not done."""
         return self._wait(self.client.results(job))
+
+    @overload
+    def fetch(
+        self, job: str, file: FileInfo | str, dest: None = None, on_progress: OnProgress | None = None
+    ) -> memoryview: ...
+
+    @overload
+    def fetch(
+        self, job: str, file: FileInfo | str, dest: PathLike, on_progress: OnProgress | None = None
+    ) -> Path: ...
 
     def fetch(
         self,

@@ -222,7 +222,7 @@ class Session:
         self._on_lost()
 
     def close(self) -> None:
-        """Let go of the sockets."""
+        """Let go of the sockets; a later `tick` would connect anew."""
         link, self.link = self.link, None
         if link is not None:
             link.close()
