@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -151,14 +152,17 @@ class PretendBroker:
             message = self.hear(seconds)
             if wanted(message):
                 return message
-        raise AssertionError(f"not said within {seconds} s; heard {[m.type for m in self.messages]}")
+        heard = [(m.type, m.content) for m in self.messages if m.type != "beat"]
+        raise AssertionError(f"not said within {seconds} s; heard last {heard[-5:]}")
 
     def ready(self) -> dict[str, Any]:
         """What the worker says of itself once it is ready."""
         return self.until(lambda m: m.type == "ready").content
 
     def run(self, job: Job, attempt: int = 0, tier: int = 0) -> None:
-        """Give the worker a job."""
+        """Give the worker a job, as soon as it is connected."""
+        if not self.messages:
+            self.hear()
         self.send(Message("run", {"folder": str(job.folder), "attempt": attempt, "tier": tier}, job=job.id))
 
     def finished(self, job: Job) -> dict[str, Any]:
@@ -211,7 +215,11 @@ class PretendBroker:
     def close(self) -> None:
         """End the worker and the socket, whatever they are doing."""
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stderr):
+            assert pipe is not None
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
         self._socket.close(0)
         self._context.term()
 
