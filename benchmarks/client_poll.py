@@ -176,6 +176,21 @@ def with_client(where: Path, job: str, file: FileInfo, dest: Path | None, every_
     return ticks
 
 
+def nothing_but_a_loop() -> Ticks:
+    """What this machine makes of a loop of 2 ms that does nothing, 300 times."""
+    left = 300
+
+    def tick() -> bool:
+        nonlocal left
+        left -= 1
+        ends = time.perf_counter() + 0.002
+        while time.perf_counter() < ends:
+            pass
+        return left == 0
+
+    return Ticks(tick, TICK_S)
+
+
 class PlainLoop:
     """The same without a budget: every call takes all that has arrived, counts it and writes it."""
 
@@ -230,6 +245,7 @@ def main() -> None:
         folder = Path(name)
         with service_with_a_large_result(folder / "data", size) as (where, job, file), busy(options.hog):
             for _ in range(options.repeats):
+                nothing_but_a_loop().report("a loop of 2 ms that does nothing", 0)
                 for every_s, how in ((TICK_S, "60 times a second"), (0.0, "as often as possible")):
                     _measure(folder, where, job, file, every_s, how)
 

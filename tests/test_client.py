@@ -295,6 +295,43 @@ def test_no_answer_however_odd_gets_out_of_poll(seed: int, tmp_path: Path) -> No
         assert all(call.error is None or isinstance(call.error, SplinescapeError) for call in calls)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_no_message_however_odd_gets_out_of_poll_and_the_next_good_one_is_understood(seed: int) -> None:
+    rng = random.Random(seed)
+    odd: list[Any] = [None, True, -1, 2**70, 1.5, "x", [], [1], {}, {"a": 1}, [None], [{}], [{"seq": "x"}]]
+    with StandIn(heartbeat_s=0.2) as service, connected(service) as client:
+        history = History(service)
+        client.watch(JOB)
+        for _ in range(200):
+            fields = rng.sample(
+                ["seq", "time", "kind", "data", "code", "message", "pushed", "last", "events"], 5
+            )
+            type = rng.choice(["event", "error", "reply", "something", "ping"])
+            parent, job = rng.choice([None, new_id()]), rng.choice([None, JOB, OTHER])
+            service.push(Message(type, {name: rng.choice(odd) for name in fields}, job, parent))
+        for name in ("ping", "subscribe", "events"):
+            good = service.answers[name]
+            answered = 0
+
+            def answer(request: Message, good: Callable[[Message], Message | None] = good) -> Message | None:
+                nonlocal answered
+                answered += 1
+                sane = good(request)
+                if answered > 3 or sane is None:
+                    return sane
+                return reply(request, {key: rng.choice(odd) for key in sane.content})
+
+            service.answers[name] = answer
+        told = Told(client)
+        client.watch(OTHER)
+        ends = time.monotonic() + 1
+        told.until(lambda: time.monotonic() > ends)
+        service.answers.update(ping=service.ping, subscribe=history.subscribe, events=history.past)
+        service.answers["status"] = lambda request: reply(request, {"id": JOB, "state": "done"})
+        assert finish(client, client.status(JOB)).state == "done"
+        assert service.hellos == 1
+
+
 # Events.
 
 

@@ -204,7 +204,7 @@ class Client:
         try:
             message = decode(frames)
             self._take(channel, message)
-        except (ServiceError, ValueError) as error:
+        except (ServiceError, ValueError, TypeError, KeyError) as error:
             self.damaged += 1
             log.warning("dropped a message: %s", error)
             if isinstance(error, ServiceError) and error.code == "version":

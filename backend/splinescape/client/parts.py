@@ -23,8 +23,6 @@ _HINTS = {
     errno.EEXIST: "choose another folder: a part of this path is a file",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
-
-
 _FLUSH = 2**20
 
 
@@ -137,7 +135,9 @@ class PartOnDisk:
         Otherwise Linux does so for the whole file at once when it takes the place of another.
         """
         if self.have - self._flushed >= _FLUSH and hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self._handle, self._flushed, self.have - self._flushed, os.POSIX_FADV_DONTNEED)
+            length = self.have - self._flushed
+            with contextlib.suppress(OSError):
+                os.posix_fadvise(self._handle, self._flushed, length, os.POSIX_FADV_DONTNEED)
             self._flushed = self.have
 
     def finish(self) -> Path:

@@ -110,6 +110,8 @@ class Watches:
             raise ValueError("it does not say which event was the last")
         self._subscribed, self._pushed = True, last
         for watch in list(self._watches.values()):
+            if not self._subscribed:
+                return  # a listener has changed what is watched
             if watch.last is None:
                 watch.last = last
                 self._go_live(watch)
@@ -165,7 +167,8 @@ class Watches:
     def on_pong(self, message: Message) -> None:
         """The service says which event it has pushed last; it pushes no more after one that could not be sent."""
         pushed = message.content.get("pushed", self._pushed)
-        if self._watches and self._subscribed and (pushed is None or pushed > self._pushed):
+        missed = pushed is None or (isinstance(pushed, int) and pushed > self._pushed)
+        if missed and self._watches and self._subscribed:
             self.catch_up()
 
     def tick(self) -> None:
