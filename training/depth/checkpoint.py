@@ -5,7 +5,7 @@ header (JSON: `meta`, `entries`, `sha256` of the rest), then every entry's bytes
 
 * `weights`: float16, its low and high bytes apart;
 * `average`: int8 steps from the weights, one float32 scale per block of 256;
-* `first`: AdamW's mean of the gradients, int8 in the same blocks;
+* `first`: AdamW's mean of the gradients, which lasts ten steps: seven int8 steps either way in the same blocks;
 * `second`: its mean of squares, uint8 logarithms: 2^((code - 200) / 4), 0 for zero;
 
 each compressed with zlib. float16 is a hundred times finer than what one optimiser step changes.
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
@@ -58,7 +57,9 @@ def save(state: State, folder: Path) -> int:
     entries, blobs, at = [], [], 0
     for name, code, tensor, payload in _encoded(state):
         blob = zlib.compress(payload, 6)
-        entries.append({"name": name, "code": code, "shape": list(tensor.shape), "at": at, "bytes": len(blob)})
+        entries.append(
+            {"name": name, "code": code, "shape": list(tensor.shape), "at": at, "bytes": len(blob)}
+        )
         blobs.append(blob)
         at += len(blob)
     body = b"".join(blobs)
@@ -70,7 +71,7 @@ def save(state: State, folder: Path) -> int:
     for i, part in enumerate(parts):
         temporary = folder / f"part-{i}.tmp"
         temporary.write_bytes(part)
-        os.replace(temporary, folder / f"part-{i}.bin")
+        temporary.replace(folder / f"part-{i}.bin")
     for path in folder.glob("part-*.bin"):
         if int(path.stem.split("-")[1]) >= len(parts):
             path.unlink()
@@ -95,7 +96,9 @@ def load(folder: Path) -> State:
     (length,) = struct.unpack("<Q", stream[8:16])
     header, body = json.loads(stream[16 : 16 + length]), stream[16 + length :]
     if hashlib.sha256(body).hexdigest() != header["sha256"]:
-        raise DamagedCheckpointError(f"{folder} is damaged or one of its parts is missing; fetch all parts again")
+        raise DamagedCheckpointError(
+            f"{folder} is damaged or one of its parts is missing; fetch all parts again"
+        )
     state = State({}, {}, meta=header["meta"])
     for entry in header["entries"]:
         payload = zlib.decompress(body[entry["at"] : entry["at"] + entry["bytes"]])
@@ -110,9 +113,9 @@ def _encoded(state: State) -> Iterator[tuple[str, str, torch.Tensor, bytes]]:
         half = tensor.detach().cpu().to(torch.float16).contiguous()
         yield f"weights/{name}", "half", tensor, _planes(half.numpy().reshape(-1, 1).view(np.uint8))
         delta = state.average[name].detach().cpu().float() - half.float()
-        yield f"average/{name}", "blocks", tensor, _blocks(delta)
+        yield f"average/{name}", "blocks", tensor, _blocks(delta, 127)
     for name, tensor in state.first.items():
-        yield f"first/{name}", "blocks", tensor, _blocks(tensor.detach().cpu().float())
+        yield f"first/{name}", "blocks", tensor, _blocks(tensor.detach().cpu().float(), 7)
     for name, tensor in state.second.items():
         yield f"second/{name}", "log", tensor, _logs(tensor.detach().cpu().float())
 
@@ -121,12 +124,12 @@ def _planes(pairs: NDArray[np.uint8]) -> bytes:
     return np.ascontiguousarray(pairs.T).tobytes()
 
 
-def _blocks(tensor: torch.Tensor) -> bytes:
+def _blocks(tensor: torch.Tensor, steps: int) -> bytes:
     flat = tensor.flatten().numpy()
     padded = np.zeros(-(-len(flat) // _BLOCK) * _BLOCK, np.float32)
     padded[: len(flat)] = flat
     rows = padded.reshape(-1, _BLOCK)
-    scale = (np.abs(rows).max(1, keepdims=True) / 127).astype(np.float32)
+    scale = (np.abs(rows).max(1, keepdims=True) / steps).astype(np.float32)
     codes = np.round(rows / np.maximum(scale, 1e-30)).astype(np.int8)
     return scale.tobytes() + codes.reshape(-1)[: len(flat)].tobytes()
 
@@ -155,7 +158,10 @@ def _decoded(code: str, payload: bytes, shape: list[int]) -> torch.Tensor:
 
 
 def from_training(
-    model: torch.nn.Module, average: Mapping[str, torch.Tensor], optimizer: torch.optim.Optimizer, meta: dict[str, Any]
+    model: torch.nn.Module,
+    average: Mapping[str, torch.Tensor],
+    optimizer: torch.optim.Optimizer,
+    meta: dict[str, Any],
 ) -> State:
     """Collect what `save` writes."""
     weights = dict(model.named_parameters())
@@ -179,8 +185,12 @@ def into_training(
             average[name].copy_(state.average[name])
             if name in state.first:
                 optimizer.state[parameter] = {
-                    "step": torch.tensor(float(state.meta["step"]), device=_step_device(optimizer, parameter)),
-                    "exp_avg": torch.zeros_like(parameter).copy_(state.first[name]),  # in the parameter's layout
+                    "step": torch.tensor(
+                        float(state.meta["step"]), device=_step_device(optimizer, parameter)
+                    ),
+                    "exp_avg": torch.zeros_like(parameter).copy_(
+                        state.first[name]
+                    ),  # in the parameter's layout
                     "exp_avg_sq": torch.zeros_like(parameter).copy_(state.second[name]),
                 }
 

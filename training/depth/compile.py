@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import os
 import shutil
 import subprocess
 import tempfile
@@ -13,8 +12,26 @@ from pathlib import Path
 SOURCE = Path(__file__).parent / "world"
 BUILD = Path(__file__).parents[2] / "out" / "depth-build"
 
-_CPU_FLAGS = ("-O2", "-std=c++17", "-ffast-math", "-fno-finite-math-only", "-Wno-unknown-pragmas", "-shared", "-fPIC")
-_CUDA_FLAGS = ("-O3", "-std=c++17", "-arch=sm_90", "--use_fast_math", "-x", "cu", "-shared", "-Xcompiler", "-fPIC")
+_CPU_FLAGS = (
+    "-O2",
+    "-std=c++17",
+    "-ffast-math",
+    "-fno-finite-math-only",
+    "-Wno-unknown-pragmas",
+    "-shared",
+    "-fPIC",
+)
+_CUDA_FLAGS = (
+    "-O3",
+    "-std=c++17",
+    "-arch=sm_90",
+    "--use_fast_math",
+    "-x",
+    "cu",
+    "-shared",
+    "-Xcompiler",
+    "-fPIC",
+)
 
 
 class CompilerMissingError(RuntimeError):
@@ -36,8 +53,12 @@ def library(kind: str) -> ctypes.CDLL:
     """
     flags = _CUDA_FLAGS if kind == "cuda" else _CPU_FLAGS
     target = BUILD / f"world-{kind}-{_fingerprint(flags)}.so"
-    if not target.exists():
-        _compile(kind, flags, target)
+    if target.exists():
+        try:
+            return ctypes.CDLL(str(target))
+        except OSError:  # carried here from a machine with other system libraries
+            target.unlink()
+    _compile(kind, flags, target)
     return ctypes.CDLL(str(target))
 
 
@@ -51,7 +72,9 @@ def _fingerprint(flags: tuple[str, ...]) -> str:
 def _compile(kind: str, flags: tuple[str, ...], target: Path) -> None:
     compiler = find_compiler(kind)
     if compiler is None:
-        raise CompilerMissingError(f"no {'nvcc' if kind == 'cuda' else 'C++ compiler'} was found; install one")
+        raise CompilerMissingError(
+            f"no {'nvcc' if kind == 'cuda' else 'C++ compiler'} was found; install one"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         made = Path(folder) / target.name
@@ -60,7 +83,7 @@ def _compile(kind: str, flags: tuple[str, ...], target: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{compiler} failed on the ray caster:\n{done.stderr[-4000:]}")
-        os.replace(made, target)
+        made.replace(target)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from . import metrics, pictures
-from .feed import HELD_OUT, Batch, photograph
+from . import metrics, photo, pictures
+from .feed import HELD_OUT, Batch
 from .generator import KINDS, Generator, Views
+from .losses import labels_of
 from .network import STRIDE, DepthNetwork, Prediction
 
 _SIZE = (288, 384)
@@ -23,16 +24,13 @@ def held_out(generator: Generator, per_kind: int, size: tuple[int, int] = _SIZE)
     kinds = [k for k in range(len(KINDS)) for _ in range(per_kind)]
     worlds = generator.build([HELD_OUT + i for i in range(len(kinds))], kinds)
     views = generator.render(worlds, *size, samples=4)
-    return _unmirrored(views)
+    return views, as_seen(views)
 
 
-def _unmirrored(views: Views) -> tuple[Views, Batch]:
-    """Photograph without mirroring, so that views and batch show the same."""
-    from . import photo
-    from .losses import labels_of
-
+def as_seen(views: Views) -> Batch:
+    """Photographs that are not mirrored, so that views and batch show the same."""
     rgb = photo.develop(views.rgb, views.depth, photo.Dice.of(5, views.depth.device))
-    return views, Batch(rgb.contiguous(memory_format=torch.channels_last), labels_of(views))
+    return Batch(rgb.contiguous(memory_format=torch.channels_last), labels_of(views))
 
 
 @torch.no_grad()
@@ -77,7 +75,9 @@ def figures(p: Prediction, batch: Batch, views: Views) -> dict[str, dict[str, fl
     return {name: _means(all_rows) for name, all_rows in rows.items()}
 
 
-def _row(log_depth: NDArray[np.float64], truth: NDArray[np.float64], valid: NDArray[np.bool_]) -> dict[str, float]:
+def _row(
+    log_depth: NDArray[np.float64], truth: NDArray[np.float64], valid: NDArray[np.bool_]
+) -> dict[str, float]:
     one = metrics.depth_errors(metrics.align_scale(np.exp(log_depth), truth, valid), truth, valid)
     two = metrics.depth_errors(metrics.align_scale_shift(np.exp(-log_depth), truth, valid), truth, valid)
     return {**two, "absrel_scale": one["absrel"], "delta1_scale": one["delta1"]}
@@ -88,20 +88,22 @@ def _means(rows: list[dict[str, float]]) -> dict[str, float]:
     return {n: round(float(np.nanmean([r[n] for r in rows if n in r] or [np.nan])), 4) for n in names}
 
 
-def photo_sheet(model: DepthNetwork, folder: Path, device: torch.device, longer: int = 512) -> NDArray[np.uint8] | None:
+def photo_sheet(
+    model: DepthNetwork, folder: Path, device: torch.device, longer: int = 512
+) -> NDArray[np.uint8] | None:
     """Rows of photo, depth, confidence and sky for every picture of a folder; None where there is none."""
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     rows = []
     for path in sorted(p for p in folder.glob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png")):
-        with Image.open(path) as picture:
-            picture = picture.convert("RGB")
+        with Image.open(path) as file:
+            picture = ImageOps.exif_transpose(file).convert("RGB")
             k = longer / max(picture.size)
             w, h = (max(STRIDE, round(s * k / STRIDE) * STRIDE) for s in picture.size)
             pixels = np.asarray(picture.resize((w, h), Image.Resampling.LANCZOS))
         rgb = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
         p = predict(model, rgb.to(device).contiguous(memory_format=torch.channels_last))
-        rows.append(pictures.prediction_row(pixels, p, 0, size=(288, 384)))
+        rows.append(pictures.prediction_row(pixels, p, 0, size=(240, 320)))
     return np.concatenate(rows, 0) if rows else None
 
 
@@ -111,5 +113,5 @@ def world_sheet(p: Prediction, batch: Batch, views: Views, indices: list[int]) -
     for i in indices:
         rgb = (batch.rgb[i].permute(1, 2, 0).float().cpu().numpy() * 255).round().astype(np.uint8)
         truth = pictures.depth_picture(views.depth[i].cpu().numpy())
-        rows.append(pictures.prediction_row(rgb, p, i, size=(192, 256), extra=truth))
+        rows.append(pictures.prediction_row(rgb, p, i, size=(144, 192), extra=truth))
     return np.concatenate(rows, 0)

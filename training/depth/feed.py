@@ -139,7 +139,9 @@ class Feed:
         dice = torch.Generator().manual_seed(s.seed * 7_919 + step)
         height, width = s.sizes[int(torch.randint(len(s.sizes), (1,), generator=dice))]
         count = max(1, s.pixels // (height * width))
-        return self._generator.render(self._generator.build(seeds_from(world, count)), height, width, s.samples)
+        return self._generator.render(
+            self._generator.build(seeds_from(world, count)), height, width, s.samples
+        )
 
 
 def photograph(views: Views, seed: int) -> Batch:

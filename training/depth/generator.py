@@ -25,7 +25,9 @@ _ALIGN = 256
 
 
 class _Planes(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_void_p) for name in ("sharp", "albedo", "soft", "soft2", "depth", "normal", "what")]
+    _fields_ = [
+        (name, ctypes.c_void_p) for name in ("sharp", "albedo", "soft", "soft2", "depth", "normal", "what")
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +108,9 @@ class Generator:
             room = (counts * self._sizes + _ALIGN - 1) // _ALIGN * _ALIGN
             offsets = np.concatenate([[0], np.cumsum(room)[:-1]]).astype(np.int64)
             data = torch.empty(int(room.sum()), dtype=torch.uint8, pin_memory=self.device.type == "cuda")
-            self._lib.worlds_copy(ctypes.c_void_p(handle), ctypes.c_void_p(data.data_ptr()), _pointer(offsets))
+            self._lib.worlds_copy(
+                ctypes.c_void_p(handle), ctypes.c_void_p(data.data_ptr()), _pointer(offsets)
+            )
         finally:
             self._lib.worlds_free(ctypes.c_void_p(handle))
         heads = _heads(data, n, int(self._sizes[0]))
@@ -140,7 +144,12 @@ class Generator:
         )
 
     def _launch(
-        self, data: torch.Tensor, offsets: NDArray[np.int64], planes: _Planes, todo: torch.Tensor, shape: tuple[int, ...]
+        self,
+        data: torch.Tensor,
+        offsets: NDArray[np.int64],
+        planes: _Planes,
+        todo: torch.Tensor,
+        shape: tuple[int, ...],
     ) -> None:
         where = (ctypes.c_void_p(data.data_ptr()), _pointer(offsets), ctypes.byref(planes))
         arguments = (*where, ctypes.c_void_p(todo.data_ptr()), *shape, _PASSES)
@@ -166,7 +175,9 @@ def _pointer(array: NDArray[np.generic]) -> ctypes.c_void_p:
 _EYE = 19 * 4  # bytes before `eye` in the C struct World; the test of cameras watches over it
 
 
-def _heads(data: torch.Tensor, n: int, size: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+def _heads(
+    data: torch.Tensor, n: int, size: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
     """What Python needs of the structs World: (n,) tan_half, (n, 3) up in camera axes, (n,) kind."""
     raw = data[: n * size].numpy().reshape(n, size)
     camera = np.ascontiguousarray(raw[:, _EYE : _EYE + 13 * 4]).view(np.float32)

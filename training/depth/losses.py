@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 from .generator import HAZE, SKY, Views
 from .network import Prediction
@@ -88,12 +88,14 @@ def losses(p: Prediction, t: Labels) -> tuple[torch.Tensor, dict[str, torch.Tens
         "local": _local(raw, valid),
         "gradient": _gradient(raw, valid),
         "disparity": _disparity(residual, t.log_depth, valid),
-        "normal": _mean(1 - F.cosine_similarity(p.normal, t.normal, dim=1), valid),
+        "normal": _mean(1 - functional.cosine_similarity(p.normal, t.normal, dim=1), valid),
         "sky": _sky(p.sky_logit, t),
-        "error": _mean(residual.detach().abs() * torch.exp(-p.log_error.clamp(-6, 3)) + p.log_error.clamp(-6, 3), valid),
+        "error": _mean(
+            residual.detach().abs() * torch.exp(-p.log_error.clamp(-6, 3)) + p.log_error.clamp(-6, 3), valid
+        ),
         "scale": (p.log_scale - t.log_scale).abs().mean(),
         "fov": (p.log_tan_half - t.log_tan_half).abs().mean(),
-        "up": (1 - F.cosine_similarity(p.up, t.up)).mean(),
+        "up": (1 - functional.cosine_similarity(p.up, t.up)).mean(),
     }
     total = torch.stack([_WEIGHTS[name] * value for name, value in parts.items()]).sum()
     return total, {name: value.detach() for name, value in parts.items()}
@@ -108,15 +110,20 @@ def _mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 def _local(raw: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     """Error that is left after taking away the mean error of a window around each pixel."""
     total = raw.new_zeros(())
-    size = min(raw.shape[1:])
-    half = F.avg_pool2d(torch.stack([raw * valid, valid], 1), 2)
-    values, weight = half[:, :1], half[:, 1:]
+    half = functional.avg_pool2d(torch.stack([raw * valid, valid], 1), 2)
+    values, weight = half[:, 0] / half[:, 1].clamp(min=0.25), (half[:, 1] > 0.9).float()
     for part in (4, 16):
-        window = max(3, size // part // 2 * 2 + 1)
-        pool = F.avg_pool2d(half, window, 1, window // 2, count_include_pad=False)
-        mean = pool[:, :1] / pool[:, 1:].clamp(min=1e-3)
-        total = total + _mean((values / weight.clamp(min=0.25) - mean.detach()).abs(), (weight > 0.9).float())
+        mean = _window_mean(half.detach(), max(3, min(half.shape[2:]) // part // 2 * 2 + 1))
+        total = total + _mean((values - mean).abs(), weight)
     return total / 2
+
+
+def _window_mean(sums: torch.Tensor, window: int) -> torch.Tensor:
+    """(B, h, w) mean over square windows of values (B, 2, h, w): masked values and their weights."""
+    side = window // 2
+    pooled = functional.avg_pool2d(sums, (1, window), 1, (0, side), count_include_pad=False)
+    pooled = functional.avg_pool2d(pooled, (window, 1), 1, (side, 0), count_include_pad=False)
+    return pooled[:, 0] / pooled[:, 1].clamp(min=1e-3)
 
 
 def _gradient(raw: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
@@ -138,4 +145,4 @@ def _disparity(residual: torch.Tensor, truth: torch.Tensor, valid: torch.Tensor)
 
 def _sky(logit: torch.Tensor, t: Labels) -> torch.Tensor:
     known = t.sky_known.float()
-    return _mean(F.binary_cross_entropy_with_logits(logit, t.sky.float(), reduction="none"), known)
+    return _mean(functional.binary_cross_entropy_with_logits(logit, t.sky.float(), reduction="none"), known)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import nn
+from torch.nn import functional
 
 STRIDE = 32  # height and width must be multiples of this
 
@@ -76,7 +76,7 @@ class DepthNetwork(nn.Module):
     def forward(self, rgb: torch.Tensor) -> Prediction:
         """Look at pictures (B, 3, H, W) of sRGB in [0, 1]; H and W multiples of STRIDE."""
         x = (rgb - 0.45) * 4.0
-        e2 = self.enc2(self.stem(F.pixel_unshuffle(x, 2)))
+        e2 = self.enc2(self.stem(functional.pixel_unshuffle(x, 2)))
         e4 = self.enc4(self.down4(e2))
         e8 = self.enc8(self.down8(e4))
         e16 = self.enc16(self.down16(e8))
@@ -87,8 +87,8 @@ class DepthNetwork(nn.Module):
         d8 = self.dec8(self.up8(d16, e8))
         d4 = self.dec4(self.up4(d8, e4))
         d2 = self.dec2(self.up2(d4, e2))
-        full = torch.cat([self.up1(F.silu(d2)), self.pixels(x)], 1)
-        out = self.head(F.silu(self.mix(F.silu(full)))).float()
+        full = torch.cat([self.up1(functional.silu(d2)), self.pixels(x)], 1)
+        out = self.head(functional.silu(self.mix(functional.silu(full)))).float()
         return Prediction(
             log_depth=out[:, 0] * 4.0,
             log_scale=camera[:, 0] + 1.0,
@@ -121,7 +121,13 @@ def _coordinates(like: torch.Tensor) -> torch.Tensor:
 
 def _channel_norm(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     """LayerNorm over the channels of every pixel: (B, C, H, W) to the same."""
-    return F.layer_norm(x.permute(0, 2, 3, 1), weight.shape, weight, bias, 1e-5).permute(0, 3, 1, 2)
+    return _last_norm(x.permute(0, 2, 3, 1), weight, bias).permute(0, 3, 1, 2)
+
+
+def _last_norm(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """LayerNorm over the last axis in the type of x; autocast would make it, and all it writes, float32."""
+    with torch.autocast(x.device.type, enabled=False):
+        return functional.layer_norm(x, weight.shape, weight.to(x.dtype), bias.to(x.dtype), 1e-5)
 
 
 class _ChannelNorm(nn.Module):
@@ -143,7 +149,9 @@ class _Residual(nn.Module):
         self.gain = nn.Parameter(torch.full((1, width, 1, 1), 0.2))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.addcmul(x, self.second(F.silu(self.first(F.silu(x)))), self.gain.to(x.dtype))
+        return torch.addcmul(
+            x, self.second(functional.silu(self.first(functional.silu(x)))), self.gain.to(x.dtype)
+        )
 
 
 class _Down(nn.Module):
@@ -184,8 +192,14 @@ class _Attention(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         n, c, h, w = x.shape
         t = x.permute(0, 2, 3, 1).reshape(n, h * w, c)
-        q, k, v = self.qkv(self.norm1(t)).view(n, h * w, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        seen = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, h * w, c)
+        q, k, v = (
+            self.qkv(_last_norm(t, self.norm1.weight, self.norm1.bias))
+            .view(n, h * w, 3, self.heads, -1)
+            .permute(2, 0, 3, 1, 4)
+        )
+        seen = functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, h * w, c)
         t = t + self.gain1.to(t.dtype) * self.out(seen)
-        t = t + self.gain2.to(t.dtype) * self.narrow(F.silu(self.widen(self.norm2(t))))
+        t = t + self.gain2.to(t.dtype) * self.narrow(
+            functional.silu(self.widen(_last_norm(t, self.norm2.weight, self.norm2.bias)))
+        )
         return t.view(n, h, w, c).permute(0, 3, 1, 2)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 _LUMINANCE = (0.2126, 0.7152, 0.0722)
 _JPEG_LUMA = (
@@ -55,18 +56,21 @@ def develop(rgb: torch.Tensor, depth: torch.Tensor, dice: Dice) -> torch.Tensor:
     x = _expose(x, dice)
     x = _some(x, dice.some(0.15, n), lambda part, index: _out_of_focus(part, depth[index], dice))
     x = _some(x, dice.some(0.04, n), lambda part, _: _shaken(part, dice))
-    x = _some(x, dice.some(0.35, n), lambda part, _: _blur(part, float(dice.uniform(0.3, 1.0, 1))))
+    x = _some(x, dice.some(0.25, n), lambda part, _: _blur(part, float(dice.uniform(0.3, 0.9, 1))))
     x = _some(x, dice.some(0.2, n), lambda part, _: _glow(part, dice))
     x = _vignette(x, dice)
-    x = _some(x, dice.some(0.7, n), lambda part, _: _noise(part, dice))
+    x = _some(x, dice.some(0.5, n), lambda part, _: _noise(part, dice))
     x = _tone(x, dice)
-    x = _some(x, dice.some(0.3, n), lambda part, _: _resized(part, dice))
+    x = _some(x, dice.some(0.2, n), lambda part, _: _resized(part, dice))
     x = _some(x, dice.some(0.3, n), lambda part, _: _sharpened(part, dice))
     x = _some(x, dice.some(0.55, n), lambda part, _: jpeg(part, dice.uniform(15, 95, len(part))))
     return (x.clamp(0, 1) * 255).round() / 255
 
 
-def _some(x: torch.Tensor, index: torch.Tensor, change) -> torch.Tensor:  # type: ignore[no-untyped-def]
+_Change = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # pictures and their indices to pictures
+
+
+def _some(x: torch.Tensor, index: torch.Tensor, change: _Change) -> torch.Tensor:
     if len(index) == 0:
         return x
     return x.index_copy(0, index, change(x[index], index))
@@ -79,10 +83,10 @@ def _luminance(x: torch.Tensor) -> torch.Tensor:
 def _expose(x: torch.Tensor, dice: Dice) -> torch.Tensor:
     """A meter that looks at most of the picture, and a photographer who corrects it."""
     n = len(x)
-    light = F.adaptive_avg_pool2d(_luminance(x), 24).flatten(1)
+    light = functional.adaptive_avg_pool2d(_luminance(x), 24).flatten(1)
     level = 0.5 * light.clamp(max=20).log1p().mean(1).expm1() + 0.5 * (light + 1e-3).log().mean(1).exp()
     stops = 0.55 * dice.normal(n)
-    gain = (0.2 * 2**stops / (level + 2e-3)).view(n, 1, 1, 1)
+    gain = (0.27 * 2**stops / (level + 2e-3)).view(n, 1, 1, 1)
     warm, tint = 0.13 * dice.normal(n, 1, 1), 0.05 * dice.normal(n, 1, 1)
     balance = torch.stack([warm + tint, -tint, -warm + tint], 1).exp()
     return x * gain * balance
@@ -99,8 +103,12 @@ def _blur(x: torch.Tensor, sigma: float) -> torch.Tensor:
     kernel = _gauss_kernel(sigma, x.device)
     radius = len(kernel) // 2
     flat = x.reshape(-1, 1, *x.shape[2:])
-    flat = F.conv2d(F.pad(flat, (radius, radius, 0, 0), "replicate"), kernel.view(1, 1, 1, -1))
-    flat = F.conv2d(F.pad(flat, (0, 0, radius, radius), "replicate"), kernel.view(1, 1, -1, 1))
+    flat = functional.conv2d(
+        functional.pad(flat, (radius, radius, 0, 0), "replicate"), kernel.view(1, 1, 1, -1)
+    )
+    flat = functional.conv2d(
+        functional.pad(flat, (0, 0, radius, radius), "replicate"), kernel.view(1, 1, -1, 1)
+    )
     return flat.view_as(x)
 
 
@@ -110,7 +118,7 @@ def _out_of_focus(x: torch.Tensor, depth: torch.Tensor, dice: Dice) -> torch.Ten
     inverse = (1 / depth.clamp(min=0.1)).unsqueeze(1)
     row = torch.rand(n, 2, generator=dice.generator, device=dice.device)
     grid = (row * 1.2 - 0.6).view(n, 1, 1, 2)
-    focus = F.grid_sample(inverse, grid, align_corners=False)
+    focus = functional.grid_sample(inverse, grid, align_corners=False)
     scale = inverse.flatten(1).amax(1).view(n, 1, 1, 1).clamp(min=1e-3)
     circle = (inverse - focus).abs() / scale * dice.uniform(1.5, 9.0, n)
     circle = _blur(circle, 1.5)
@@ -133,13 +141,15 @@ def _shaken(x: torch.Tensor, dice: Dice) -> torch.Tensor:
     kernel = kernel / kernel.sum((2, 3), keepdim=True)
     channels, (h, w) = x.shape[1], x.shape[2:]
     kernel = kernel.expand(n, channels, size, size).reshape(n * channels, 1, size, size)
-    padded = F.pad(x, [size // 2] * 4, "replicate").reshape(1, n * channels, h + size - 1, w + size - 1)
-    return F.conv2d(padded, kernel, groups=n * channels).view(n, channels, h, w)
+    padded = functional.pad(x, [size // 2] * 4, "replicate").reshape(
+        1, n * channels, h + size - 1, w + size - 1
+    )
+    return functional.conv2d(padded, kernel, groups=n * channels).view(n, channels, h, w)
 
 
 def _glow(x: torch.Tensor, dice: Dice) -> torch.Tensor:
-    small = F.avg_pool2d(x.clamp(max=8), 8)
-    halo = F.interpolate(_blur(small, 2.5), size=x.shape[2:], mode="bilinear", align_corners=False)
+    small = functional.avg_pool2d(x.clamp(max=8), 8)
+    halo = functional.interpolate(_blur(small, 2.5), size=x.shape[2:], mode="bilinear", align_corners=False)
     return torch.lerp(x, halo, dice.uniform(0.0, 0.12, len(x)))
 
 
@@ -152,7 +162,7 @@ def _vignette(x: torch.Tensor, dice: Dice) -> torch.Tensor:
 
 def _noise(x: torch.Tensor, dice: Dice) -> torch.Tensor:
     n = len(x)
-    read, shot = 10 ** dice.uniform(-3.6, -1.7, n), 10 ** dice.uniform(-4.5, -2.0, n)
+    read, shot = 10 ** dice.uniform(-4.0, -2.0, n), 10 ** dice.uniform(-5.0, -2.3, n)
     grain = dice.normal(*x.shape)
     if float(dice.uniform(0, 1, 1)) < 0.4:  # blotchy, as left by a camera's own denoising
         grain = _blur(grain, 0.8) * 1.8
@@ -178,11 +188,11 @@ def _tone(x: torch.Tensor, dice: Dice) -> torch.Tensor:
 
 def _resized(x: torch.Tensor, dice: Dice) -> torch.Tensor:
     h, w = x.shape[2:]
-    factor = float(dice.uniform(1.1, 2.6, 1))
+    factor = float(dice.uniform(1.1, 2.4, 1))
     size = (max(16, round(h / factor)), max(16, round(w / factor)))
     mode = "bicubic" if factor < 1.9 else "bilinear"
-    small = F.interpolate(x, size=size, mode=mode, antialias=True, align_corners=False)
-    return F.interpolate(small, size=(h, w), mode="bicubic", align_corners=False).clamp(0, 1)
+    small = functional.interpolate(x, size=size, mode=mode, antialias=True, align_corners=False)
+    return functional.interpolate(small, size=(h, w), mode="bicubic", align_corners=False).clamp(0, 1)
 
 
 def _sharpened(x: torch.Tensor, dice: Dice) -> torch.Tensor:
@@ -204,8 +214,10 @@ def jpeg(x: torch.Tensor, quality: torch.Tensor) -> torch.Tensor:
     y = _quantised(planes[0], table)
     colour = []
     for plane in planes[1:]:
-        small = _quantised(F.avg_pool2d(plane.unsqueeze(1), 2)[:, 0], (table * 1.5).clamp(max=99 / 255))
-        colour.append(F.interpolate(small.unsqueeze(1), scale_factor=2, mode="nearest")[:, 0])
+        small = _quantised(
+            functional.avg_pool2d(plane.unsqueeze(1), 2)[:, 0], (table * 1.5).clamp(max=99 / 255)
+        )
+        colour.append(functional.interpolate(small.unsqueeze(1), scale_factor=2, mode="nearest")[:, 0])
     b, r = y + colour[0] / 0.564, y + colour[1] / 0.713
     g = (y - 0.299 * r - 0.114 * b) / 0.587
     return torch.stack([r, g, b], 1).clamp(0, 1)

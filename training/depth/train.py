@@ -1,6 +1,6 @@
 """Trains the network for one piece of time and writes a checkpoint from which the next piece goes on.
 
-    python -m training.depth.train --minutes 9 --out "$OUT"
+python -m training.depth.train --minutes 9 --out "$OUT"
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Trainer:
     def __init__(self, device: torch.device, seed: int, rate: float) -> None:
         torch.manual_seed(seed)
         self.device = device
-        self.model = DepthNetwork().to(device, memory_format=torch.channels_last)
+        self.model = _network(device)
         decayed = [p for p in self.model.parameters() if p.ndim >= 2 and p.shape[0] > 1]
         rest = [p for p in self.model.parameters() if not (p.ndim >= 2 and p.shape[0] > 1)]
         groups = [{"params": decayed, "weight_decay": 0.03}, {"params": rest, "weight_decay": 0.0}]
@@ -74,7 +74,9 @@ class Trainer:
 
     def save(self, folder: Path) -> int:
         """Write a checkpoint; returns its bytes."""
-        return checkpoint.save(checkpoint.from_training(self.model, self.average, self.optimizer, self.meta), folder)
+        return checkpoint.save(
+            checkpoint.from_training(self.model, self.average, self.optimizer, self.meta), folder
+        )
 
     def step(self, batch: Batch, rate: float) -> tuple[float, dict[str, torch.Tensor]]:
         """Learn from one batch. Returns the norm of the gradient and the parts of the loss.
@@ -105,9 +107,15 @@ class Trainer:
 
     def averaged(self) -> DepthNetwork:
         """A network with the averaged weights."""
-        model = DepthNetwork().to(self.device, memory_format=torch.channels_last).eval()
+        model = _network(self.device).eval()
         model.load_state_dict(self.average)
         return model
+
+
+def _network(device: torch.device) -> DepthNetwork:
+    model = DepthNetwork().to(device)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
 
 
 def rate_at(recipe: Recipe, step: int, done: float) -> float:
@@ -133,7 +141,13 @@ def train(recipe: Recipe, out: Path, resume: Path | None, photos: Path | None, d
         trainer = Trainer(device, recipe.feed.seed, recipe.rate)
         if resume is not None and checkpoint.exists(resume):
             trainer.resume(resume)
-        say("start", meta=dict(trainer.meta), recipe=asdict(recipe), device=_name(device), ready_s=_since(start))
+        say(
+            "start",
+            meta=dict(trainer.meta),
+            recipe=asdict(recipe),
+            device=_name(device),
+            ready_s=_since(start),
+        )
         end = math.inf if recipe.steps else start + recipe.minutes * 60 - _END_SECONDS
         _loop(trainer, generator, recipe, end, say)
         trainer.meta["seconds"] += _since(start)
@@ -143,7 +157,9 @@ def train(recipe: Recipe, out: Path, resume: Path | None, photos: Path | None, d
         say("end", meta=dict(trainer.meta), after_s=_since(start))
 
 
-def _loop(trainer: Trainer, generator: Generator, recipe: Recipe, end: float, say: Callable[..., None]) -> None:
+def _loop(
+    trainer: Trainer, generator: Generator, recipe: Recipe, end: float, say: Callable[..., None]
+) -> None:
     settings, begin, first = recipe.feed, time.perf_counter(), trainer.meta["step"]
     feed = Feed(generator, settings, first, trainer.meta["world"])
     mark, images = begin, trainer.meta["images"]
@@ -193,14 +209,16 @@ def report(
     views, batch = evaluate.held_out(generator, per_kind, size)
     p = evaluate.predict(model, batch.rgb)
     say("figures", **evaluate.figures(p, batch, views))
-    pictures.save_png(evaluate.world_sheet(p, batch, views, list(range(0, len(views.depth), per_kind))), out / "worlds.png")
+    pictures.save_png(
+        evaluate.world_sheet(p, batch, views, list(range(0, len(views.depth), per_kind))), out / "worlds.png"
+    )
     if photos is not None and photos.is_dir():
         sheet = evaluate.photo_sheet(model, photos, generator.device)
         if sheet is not None:
             pictures.save_png(sheet, out / "photos.png")
 
 
-def probe(recipe: Recipe, out: Path, device: torch.device, seconds: float = 55.0) -> None:
+def probe(out: Path, device: torch.device, seconds: float = 55.0) -> None:
     """Measure in under a minute what generator and training reach for a few batch sizes."""
     start = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
@@ -214,7 +232,13 @@ def probe(recipe: Recipe, out: Path, device: torch.device, seconds: float = 55.0
             if _since(start) > seconds * 0.8:
                 break
             try:
-                say("size", count=count, height=height, width=width, **_measure(generator, trainer, count, height, width))
+                say(
+                    "size",
+                    count=count,
+                    height=height,
+                    width=width,
+                    **_measure(generator, trainer, count, height, width),
+                )
             except torch.cuda.OutOfMemoryError as error:
                 say("memory", count=count, problem=str(error)[:200])
                 trainer.optimizer.zero_grad(set_to_none=True)
@@ -232,13 +256,21 @@ def _measure(generator: Generator, trainer: Trainer, count: int, height: int, wi
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     build = _timed(device, 2, lambda i: generator.build(list(range(i * count, (i + 1) * count))))
-    render = {k: _timed(device, 2, lambda _, k=k: generator.render(worlds, height, width, k)) for k in (1, 4)}
+    one = _timed(device, 2, lambda _: generator.render(worlds, height, width, 1))
+    four = _timed(device, 2, lambda _: generator.render(worlds, height, width, 4))
     develop = _timed(device, 3, lambda i: photograph(views, i))
     step = _timed(device, 4, lambda _: trainer.step(batch, 1e-6))
+    if device.type == "cuda" and count == 128:
+        torch.backends.cudnn.benchmark = True
+        tuned = _timed(device, 4, lambda _: trainer.step(batch, 1e-6))
+        torch.backends.cudnn.benchmark = False
+    else:
+        tuned = step
     memory = torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else 0.0
     values = {
-        "build_per_s": count / build, "render1_per_s": count / render[1], "render4_per_s": count / render[4],
-        "photo_per_s": count / develop, "train_per_s": count / step, "memory_gib": memory,
+        "build_per_s": count / build, "render1_per_s": count / one, "render4_per_s": count / four,
+        "photo_per_s": count / develop, "train_per_s": count / step, "train_tuned_per_s": count / tuned,
+        "memory_gib": memory,
         "kb_per_world": worlds.data.numel() / count / 1e3,
     }  # fmt: skip
     return {name: round(value, 1) for name, value in values.items()}
@@ -258,7 +290,7 @@ def _timed(device: torch.device, times: int, job: Callable[[int], Any]) -> float
 def _sample(generator: Generator, path: Path, count: int, size: tuple[int, int]) -> None:
     """A sheet of generated photographs above their depth."""
     views = generator.render(generator.build(list(range(count))), *size, samples=4)
-    _, batch = evaluate._unmirrored(views)
+    batch = evaluate.as_seen(views)
     cells = []
     for rgb, depth in zip(batch.rgb.float().cpu(), views.depth.cpu(), strict=True):
         shown = (rgb.permute(1, 2, 0).numpy() * 255).round().astype("uint8")
@@ -290,11 +322,19 @@ def _name(device: torch.device) -> str:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=9.0, help="wall time of this piece, everything included")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=9.0, help="wall time of this piece, everything included"
+    )
     parser.add_argument("--steps", type=int, default=0, help="end after so many steps instead of by time")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint, the log and the pictures")
-    parser.add_argument("--resume", type=Path, default=CHECKPOINT, help="folder of the checkpoint to go on from")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for the checkpoint, the log and the pictures"
+    )
+    parser.add_argument(
+        "--resume", type=Path, default=CHECKPOINT, help="folder of the checkpoint to go on from"
+    )
     parser.add_argument("--fresh", action="store_true", help="start anew, whatever lies there")
     parser.add_argument("--photos", type=Path, help="folder of photographs to look at in the end")
     parser.add_argument("--batch", type=int, default=128, help="pictures of 384 x 288; others by their area")
@@ -318,7 +358,7 @@ def main() -> None:
     recipe = Recipe(a.minutes, a.steps, a.decay, a.rate, feed)
     device = torch.device(a.device)
     if a.probe:
-        probe(recipe, a.out, device)
+        probe(a.out, device)
     else:
         train(recipe, a.out, None if a.fresh else a.resume, a.photos, device)
 

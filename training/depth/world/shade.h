@@ -90,6 +90,17 @@ HD V3 shine(const World &w, const Skin &k, V3 n, V3 d, V3 light) {
     return light * (k.spec * powf(fmaxf(dot(n, h), 0.0f), power) * (power + 8.0f) * 0.03f);
 }
 
+// All lamps without their shadows: for what is only seen in a mirror, where one random lamp would sparkle.
+HD V3 lamps_unshadowed(const Scene &s, const World &w, V3 p, V3 n) {
+    V3 sum = v3(0.0f);
+    for (int i = 0; i < w.lamps; i++) {
+        const Lamp &l = s.lamps[w.lamp0 + i];
+        V3 d = v3(l.pos) - p;
+        float dist2 = dot(d, d);
+        sum = sum + v3(l.col) * (fmaxf(dot(n, d), 0.0f) / (sqrtf(dist2) * (dist2 + 0.02f)));
+    }
+    return sum * 0.7f;
+}
 // Seen in a mirror: no further bounce, only the ambient light.
 HD V3 seen(const Scene &s, const World &w, V3 o, V3 d, float px_angle, Dice &dice) {
     Hit h = trace(s, w, o, d, 1e-3f, 1e5f, false);
@@ -97,7 +108,7 @@ HD V3 seen(const Scene &s, const World &w, V3 o, V3 d, float px_angle, Dice &dic
     if (h.what == MISS) return sky_color(w, d);
     V3 q = o + d * h.t, n = h.n;
     Skin k = skin_at(s, w, h.what, q, n, far_m * px_angle);
-    V3 in = v3(w.ambient) * (1.2f + 0.5f * n.y) + sun_light(s, w, q, n, dice) + lamp_light(s, w, q, n, dice);
+    V3 in = v3(w.ambient) * (1.2f + 0.5f * n.y) + sun_light(s, w, q, n, dice) + lamps_unshadowed(s, w, q, n);
     return fog_over(w, k.albedo * in + k.emit, far_m, d);
 }
 
@@ -123,7 +134,7 @@ HD Sample shade(const Scene &s, const World &w, V3 o, V3 d, float px_angle, Dice
     V3 c = k.albedo * direct * (1.0f - mirror) + k.emit + shine(w, k, n, d, direct);
     if (mirror > 0.04f) {
         V3 r = reflect(unit, n);
-        float rough = k.mirror > 0.8f ? 0.0f : 0.25f * (1.0f - k.gloss) * (1.0f - k.gloss);
+        float rough = k.mirror > 0.8f ? 0.0f : 0.1f * (1.0f - k.gloss) * (1.0f - k.gloss);
         r = norm(r + v3(dice.roll() - 0.5f, dice.roll() - 0.5f, dice.roll() - 0.5f) * rough);
         if (dot(r, h.n) < 0.0f) r = reflect(r, h.n);
         V3 c2 = seen(s, w, p + h.n * nudge(p), r, px_angle, dice);

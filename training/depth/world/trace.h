@@ -87,7 +87,7 @@ HD Hit trace(const Scene &s, const World &w, V3 o, V3 d, float t0, float t1, boo
     const Node *nodes = s.nodes + w.node0;
     const Mat *mats = s.mats + w.mat0;
     V3 inv = v3(safe_inverse(d.x), safe_inverse(d.y), safe_inverse(d.z));
-    int stack[28], top = 0, node = w.nodes > 0 ? 0 : -1;
+    int stack[40], top = 0, node = w.nodes > 0 ? 0 : -1;
     V3 local_n = v3(0.0f);
     if (node == 0 && !enter_box(nodes[0], o, inv, t0, hit.t, t)) node = -1;
     while (node >= 0) {
@@ -109,7 +109,7 @@ HD Hit trace(const Scene &s, const World &w, V3 o, V3 d, float t0, float t1, boo
             bool c = enter_box(nodes[b.first + 1], o, inv, t0, hit.t, tb);
             if (a && c) {
                 bool left = ta <= tb;
-                if (top < 28) stack[top++] = left ? b.first + 1 : b.first;
+                if (top < 40) stack[top++] = left ? b.first + 1 : b.first;
                 node = left ? b.first : b.first + 1;
             } else if (a)
                 node = b.first;

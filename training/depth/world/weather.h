@@ -51,14 +51,14 @@ inline bool weather(Builder &b) {
     store(w.below, hor * 0.6f);
     store(w.ambient, sky * 0.5f + sun * 0.06f);
     store(w.fog, mix(hor, sky, 0.3f));
-    w.fog_density = b.r.chance(0.3f) ? b.r.log_in(1e-3f, 3e-2f) : b.r.log_in(2e-5f, 8e-4f);
+    w.fog_density = b.r.chance(0.2f) ? b.r.log_in(1e-3f, 3e-2f) : b.r.log_in(2e-5f, 8e-4f);
     return night;
 }
 inline void indoor_light(Builder &b, bool windows) {
     World &w = b.w;
     bool night = weather(b);
     w.indoor = 1;
-    w.fog_density = b.r.chance(0.08f) ? b.r.in(0.005f, 0.04f) : 0.0f;
+    w.fog_density = b.r.chance(0.04f) ? b.r.in(0.005f, 0.03f) : 0.0f;
     V3 tint = b.r.chance(0.6f) ? hsv(b.r.in(0.07f, 0.15f), b.r.in(0.0f, 0.35f), 1.0f) : b.r.chance(0.6f) ? gray(1.0f) : hsv(b.r.u(), b.r.in(0.3f, 0.9f), 1.0f);
     float level = windows && !night ? b.r.log_in(0.08f, 0.6f) : b.r.log_in(0.03f, 0.4f);
     store(w.ambient, tint * level);
