@@ -148,6 +148,8 @@ class Session:
 
     def _get_on(self, link: Link) -> None:
         if link.ready and self._hello is None:
+            # A service with too many connections ends those first on which nobody has said anything.
+            link.send("bulk", encode(Message("ping")))
             message = Message("hello", self.hello_content)
             if link.send("control", encode(message)):
                 self._hello = message.id
