@@ -33,25 +33,28 @@ class Drawable:
 
     Attributes:
         splats: on the rasteriser's device. scales, opacities: (N, 3) and (N,), as `Splats` makes them.
+        colors: (N, 3), None when they depend on the view.
         revision: number of this version of the scene.
     """
 
     splats: Splats
     scales: Tensor
     opacities: Tensor
+    colors: Tensor | None
     revision: int
 
     @staticmethod
     def of(splats: Splats, revision: int, device: torch.device) -> Drawable:
         """Prepare splats for a device."""
         there = Splats(*(tensor.to(device) for _, tensor in splats.tensors()))
-        return Drawable(there, there.scales, there.opacities, revision)
+        colors = there.base_colors if there.sh.shape[1] == 1 else None
+        return Drawable(there, there.scales, there.opacities, colors, revision)
 
     @property
     def nbytes(self) -> int:
         """Memory that it takes."""
-        tensors = [tensor for _, tensor in self.splats.tensors()] + [self.scales, self.opacities]
-        return sum(tensor.nbytes for tensor in tensors)
+        made = [tensor for tensor in (self.scales, self.opacities, self.colors) if tensor is not None]
+        return sum(tensor.nbytes for tensor in [*made, *(tensor for _, tensor in self.splats.tensors())])
 
     def draw(
         self, rasterizer: Rasterizer, cam_T_world: np.ndarray, K_33: np.ndarray, width: int, height: int
@@ -61,7 +64,7 @@ class Drawable:
         K = torch.from_numpy(np.ascontiguousarray(K_33, np.float32))
         device = rasterizer.device
         cam, K = cam.to(device), K.to(device)
-        colors = view_colors(self.splats, cam)
+        colors = view_colors(self.splats, cam) if self.colors is None else self.colors
         with torch.no_grad():
             return rasterizer.rasterize(
                 self.splats.means,
