@@ -11,7 +11,8 @@ from splinescape.cli.interrupt import cancel_on_interrupt
 from splinescape.cli.job import SceneJob, check_outputs, run_job
 from splinescape.cli.options import config_options, given_flags, take_config
 from splinescape.cli.outputs import Outputs, ply_path, recall_outputs
-from splinescape.cli.remote import REMOTE_HELP, read_remote_job, run_remote
+from splinescape.cli.remote import read_remote_job, run_remote
+from splinescape.cli.remote_option import remote_option
 from splinescape.config import SceneConfig
 from splinescape.errors import CancelledError, InputError
 
@@ -70,7 +71,10 @@ WITH_RESUME = {"--resume", "--quiet", "--verbose"}
     metavar="DIR",
     help="Continue the unfinished job in this --out folder; takes no other options.",
 )
-@click.option("--remote", type=click.Path(path_type=Path), metavar="FILE", help=REMOTE_HELP)
+@remote_option(
+    "Let a service make the scene and fetch it here; FILE is its connection file, or local for the service of "
+    "this machine."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print warnings and errors only.")
 @click.option("-v", "--verbose", is_flag=True, help="Print a traceback with errors.")
 @config_options
@@ -79,7 +83,7 @@ def generate(
     context: click.Context,
     picture: Path | None,
     resume: Path | None,
-    remote: Path | None,
+    remote: str | None,
     quiet: bool,
     **parameters: Any,
 ) -> None:
@@ -111,12 +115,12 @@ def generate(
 
 
 def _generate_remotely(
-    connection: Path, picture: Path, parameters: dict[str, Any], typed: list[str], quiet: bool
+    remote: str, picture: Path, parameters: dict[str, Any], typed: list[str], quiet: bool
 ) -> None:
     config, outputs = _wanted(parameters, typed)
     engines = {role: parameters[option] for role, option in ENGINE_OPTIONS.items()}
     job = read_remote_job(picture, parameters["path_file"], config, engines)
-    run_remote(connection, job, outputs, quiet)
+    run_remote(remote, job, outputs, quiet)
 
 
 def _wanted(parameters: dict[str, Any], typed: list[str]) -> tuple[SceneConfig, Outputs]:

@@ -36,7 +36,10 @@ def inspect(
     rasterizer: str,
     verbose: bool,  # noqa: ARG001 - read where errors are caught
 ) -> None:
-    """Describe SCENE (.ply, .compressed.ply, .spz, .splat) in numbers, and make a preview picture."""
+    """Describe SCENE in numbers, and make a preview picture.
+
+    SCENE is a .ply, .compressed.ply, .spz or .splat file.
+    """
     from splinescape.io.frames import write_png
     from splinescape.io.stats import scene_statistics
     from splinescape.scene.scene import load_scene

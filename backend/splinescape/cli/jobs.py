@@ -3,53 +3,41 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from splinescape.cli.remote_option import JOB_HELP, SHORT, jobs_command, open_service, remote_option
 from splinescape.errors import InputError
 
 if TYPE_CHECKING:
     from splinescape.client import JobInfo, Service
+    from splinescape.client.service import OnState
 
-_SHORT = 8
 _PAGE = 100
+_WIDE = 1000
+
+_remote = remote_option("Connection file of the service.  [default: the service of this machine]")
 
 
-def _remote(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--remote",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Connection file of the service.  [default: the one on this machine]",
-    )(command)
-
-
-@click.group()
+@click.group(epilog=JOB_HELP)
 def jobs() -> None:
-    """List, watch, cancel, fetch and delete jobs of a service.
-
-    JOB is the beginning of a job's id, as long as only one job begins so.
-    """
+    """List, watch, cancel, fetch and delete jobs of a service."""
 
 
 @jobs.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, with full ids.")
 @click.option("--all", "everything", is_flag=True, help="All jobs instead of the latest 100.")
 @_remote
-def list_jobs(remote: Path | None, as_json: bool, everything: bool) -> None:
+def list_jobs(remote: str | None, as_json: bool, everything: bool) -> None:
     """List jobs, the latest first."""
     with _connect(remote) as service:
-        infos = list(service.jobs(limit=_PAGE))
-        while everything and len(infos) % _PAGE == 0 and infos:
-            page = service.jobs(limit=_PAGE, before=infos[-1].id)
-            if not page:
-                break
-            infos += page
+        infos = list(_all_jobs(service)) if everything else list(service.jobs(limit=_PAGE))
     if as_json:
         for info in infos:
             click.echo(json.dumps(asdict(info)))
@@ -59,61 +47,71 @@ def list_jobs(remote: Path | None, as_json: bool, everything: bool) -> None:
         click.echo("no jobs")
 
 
-@jobs.command()
+@jobs.command(epilog=JOB_HELP)
 @click.argument("job")
 @_remote
-def watch(job: str, remote: Path | None) -> None:
-    """Show a job until it is over; Ctrl-C cancels it, a second one leaves it running."""
+def watch(job: str, remote: str | None) -> None:
+    """Show a job until it is over.
+
+    Ctrl-C cancels the job, a second one within two seconds leaves it running.
+    """
+    from splinescape.cli.following import follow, tell_connection
     from splinescape.cli.progress import ProgressDisplay
-    from splinescape.cli.remote import follow
 
-    with _connect(remote) as service, ProgressDisplay() as display:
-        found = find_job(service, job)
-        follow(service, found.id, display)
+    with ProgressDisplay() as display, _connect(remote, tell_connection(display)) as service:
+        info = follow(service, find_job(service, job, remote).id, display, remote)
+        if info.files:
+            click.echo(f"fetch its results with: {jobs_command('fetch', info.id, remote)}", err=True)
 
 
-@jobs.command()
+@jobs.command(epilog=JOB_HELP)
 @click.argument("job", nargs=-1, required=True)
 @_remote
-def cancel(job: tuple[str, ...], remote: Path | None) -> None:
-    """Stop jobs for good; what is finished of them stays."""
+def cancel(job: tuple[str, ...], remote: str | None) -> None:
+    """Stop jobs; what is finished of them stays.
+
+    They can be continued later with: splinescape jobs resume
+    """
     _change(job, remote, lambda service, found: service.cancel(found))
 
 
-@jobs.command()
+@jobs.command(epilog=JOB_HELP)
 @click.argument("job", nargs=-1, required=True)
 @_remote
-def pause(job: tuple[str, ...], remote: Path | None) -> None:
-    """Stop jobs for now, so that others have the device."""
+def pause(job: tuple[str, ...], remote: str | None) -> None:
+    """Stop jobs for now, so that others get the device."""
     _change(job, remote, lambda service, found: service.pause(found))
 
 
-@jobs.command()
+@jobs.command(epilog=JOB_HELP)
 @click.argument("job", nargs=-1, required=True)
 @_remote
-def resume(job: tuple[str, ...], remote: Path | None) -> None:
-    """Continue paused, cancelled or failed jobs after their last finished frame."""
+def resume(job: tuple[str, ...], remote: str | None) -> None:
+    """Continue paused, cancelled or failed jobs.
+
+    They go on after their last finished frame.
+    """
     _change(job, remote, lambda service, found: service.resume(found))
 
 
-@jobs.command()
+@jobs.command(epilog=JOB_HELP)
 @click.argument("job", nargs=-1, required=True)
 @_remote
-def rm(job: tuple[str, ...], remote: Path | None) -> None:
-    """Delete jobs with all their files."""
+def rm(job: tuple[str, ...], remote: str | None) -> None:
+    """Delete jobs with all their files, at once."""
     _change(job, remote, lambda service, found: service.delete(found))
 
 
-@jobs.command()
+@jobs.command(epilog=JOB_HELP)
 @click.argument("job", nargs=-1, required=True)
 @click.option("--off", is_flag=True, help="Let them be deleted when they are old, as other jobs are.")
 @_remote
-def pin(job: tuple[str, ...], off: bool, remote: Path | None) -> None:
+def pin(job: tuple[str, ...], off: bool, remote: str | None) -> None:
     """Keep jobs from being deleted when they are old."""
     _change(job, remote, lambda service, found: "pinned" if service.pin(found, not off) else "not pinned")
 
 
-@jobs.command()
+@jobs.command(epilog=JOB_HELP)
 @click.argument("job")
 @click.argument("names", nargs=-1, metavar="[FILE]...")
 @click.option(
@@ -125,35 +123,39 @@ def pin(job: tuple[str, ...], off: bool, remote: Path | None) -> None:
     help="Folder for the files.",
 )
 @_remote
-def fetch(job: str, names: tuple[str, ...], out: Path, remote: Path | None) -> None:
-    """Fetch the results of a job: all of them, or those named."""
+def fetch(job: str, names: tuple[str, ...], out: Path, remote: str | None) -> None:
+    """Fetch the results of a job: all, or each FILE named.
+
+    What was interrupted goes on where it stopped.
+    """
+    from splinescape.cli.following import tell_connection
     from splinescape.cli.outputs import check_writable
     from splinescape.cli.progress import ProgressDisplay
-    from splinescape.cli.remote import fetch_files
+    from splinescape.cli.transfer import fetch_files, is_plain_name
 
-    with _connect(remote) as service:
-        found = find_job(service, job)
-        there = {file.name: file.size for file in service.results(found.id)}
+    with ProgressDisplay() as display, _connect(remote, tell_connection(display)) as service:
+        found = find_job(service, job, remote)
+        there = [file.name for file in service.results(found.id) if is_plain_name(file.name)]
         if not there:
-            raise InputError(f"job {job} has no results: it is {found.state}")
+            raise InputError(f"job {found.id[:SHORT]} has no results: it is {found.state}")
         for name in names:
             if name not in there:
-                raise InputError(f"job {job} has no {name}, only: {', '.join(there)}")
+                raise InputError(f"job {found.id[:SHORT]} has no {name}, only: {', '.join(there)}")
+        check_writable(out)
         places = {name: out / name for name in names or there}
-        check_writable(out, sum(there[name] for name in places))
-        with ProgressDisplay() as display:
-            fetch_files(service, found.id, places, display)
+        again = jobs_command("fetch", found.id, remote, *names, "--out", str(out))
+        fetch_files(service, found.id, places, display, again)
     for path in places.values():
         click.echo(path)
 
 
-@jobs.command()
+@jobs.command(epilog=JOB_HELP)
 @click.argument("job")
 @_remote
-def log(job: str, remote: Path | None) -> None:
-    """Print the log of a job."""
+def log(job: str, remote: str | None) -> None:
+    """Print the log of a job: what was done when, and what went wrong."""
     with _connect(remote) as service:
-        found, offset = find_job(service, job).id, 0
+        found, offset = find_job(service, job, remote).id, 0
         while True:
             part = service.log(found, offset)
             click.echo(part.text, nl=False)
@@ -162,34 +164,51 @@ def log(job: str, remote: Path | None) -> None:
             offset = part.offset
 
 
-def _connect(remote: Path | None) -> Service:
-    from splinescape.client import connect
-
-    return connect(remote, name="splinescape jobs")
+def _connect(remote: str | None, on_state: OnState | None = None) -> Service:
+    return open_service(remote, "splinescape jobs", on_state)
 
 
-def find_job(service: Service, start: str) -> JobInfo:
-    """The one job whose id begins so; raises InputError when there are none or several."""
+def _all_jobs(service: Service) -> Iterator[JobInfo]:
     before = None
-    found: list[JobInfo] = []
-    while True:
-        page = service.jobs(limit=_PAGE, before=before)
-        found += [info for info in page if info.id.startswith(start.lower())]
-        if len(page) < _PAGE:
-            break
+    while page := service.jobs(limit=_PAGE, before=before):
+        yield from page
         before = page[-1].id
+
+
+def find_job(service: Service, start: str, remote: str | None) -> JobInfo:
+    """The one job whose id begins so.
+
+    Args:
+        remote: how the service was named on the command line.
+
+    Raises:
+        InputError: there are none or several.
+    """
+    found = [info for info in _all_jobs(service) if info.id.startswith(start.lower())]
     if not found:
-        raise InputError(f"no job begins with {start}; see them with: splinescape jobs list")
+        listing = jobs_command("list", "", remote)
+        raise InputError(f"no job begins with {start}; see them with: {listing}")
     if len(found) > 1:
         raise InputError(f"{len(found)} jobs begin with {start}: give more of the id")
     return found[0]
 
 
-def _change(starts: tuple[str, ...], remote: Path | None, do: Callable[[Service, str], str]) -> None:
+def _change(starts: tuple[str, ...], remote: str | None, do: Callable[[Service, str], str]) -> None:
+    """Do something with each of several jobs, also with those behind one with which it is not possible."""
+    from splinescape.protocol.errors import ServiceError
+
+    refused = []
     with _connect(remote) as service:
-        found = [find_job(service, start).id for start in starts]
-        for job in found:
-            click.echo(f"{job[:_SHORT]}: {do(service, job)}")
+        found = [find_job(service, start, remote).id for start in starts]
+        for job in dict.fromkeys(found):
+            try:
+                click.echo(f"{job[:SHORT]}: {do(service, job)}")
+            except ServiceError as error:
+                if error.code not in ("conflict", "not_found"):
+                    raise
+                refused.append(f"{job[:SHORT]}: {error}")
+    if refused:
+        raise InputError("; ".join(refused))
 
 
 def _print_table(infos: list[JobInfo]) -> None:
@@ -197,21 +216,24 @@ def _print_table(infos: list[JobInfo]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for column in ("job", "name", "state", "progress", "splats", "age", "device"):
-        table.add_column(column, justify="right" if column in ("splats", "age") else "left", no_wrap=True)
+    for column in ("job", "name", "owner", "state", "progress", "splats", "age", "device"):
+        numbers = column in ("splats", "age")
+        table.add_column(
+            column, justify="right" if numbers else "left", no_wrap=column not in ("name", "progress")
+        )
     for info in infos:
-        splats = f"{info.splats:,}" if info.splats else ""
-        row = (
-            info.id[:_SHORT],
+        table.add_row(
+            info.id[:SHORT],
             info.name,
-            info.state,
+            info.owner,
+            f"{info.state}, pinned" if info.pinned else info.state,
             _progress(info),
-            splats,
+            f"{info.splats:,}" if info.splats else "",
             _age(info),
             info.device or "",
         )
-        table.add_row(*row)
-    Console(markup=False, highlight=False).print(table)
+    width = None if sys.stdout.isatty() else _WIDE
+    Console(markup=False, highlight=False, width=width).print(table)
 
 
 def _progress(info: JobInfo) -> str:

@@ -48,7 +48,7 @@ def _data_option(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @_data_option
 def new(name: str, out: Path | None, host: str | None, data_dir: Path | None) -> None:
-    """Make a key called NAME and the connection file that its owner needs."""
+    """Make a key called NAME, and the connection file for its owner."""
     from splinescape.io.atomic import write_error
     from splinescape.protocol.connection import Connection, write_connection
     from splinescape.service.keys import LOCAL_KEY, Keyring

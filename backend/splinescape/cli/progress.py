@@ -67,6 +67,10 @@ class ProgressDisplay:
         elif isinstance(event, FrameAdded):
             self._console.print(str(event))
 
+    def clear(self) -> None:
+        """Take all bars away: what they showed is over."""
+        self._drop_bars()
+
     def _progress(self, event: Progress) -> None:
         if not self._live:
             now, finished = time.monotonic(), event.step >= event.total

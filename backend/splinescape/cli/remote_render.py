@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from splinescape.camera.view import View
+from splinescape.cli.remote_option import SHORT, jobs_command
 from splinescape.client import Service
 from splinescape.client.client import RenderBuffer
 from splinescape.errors import CancelledError, InputError
 from splinescape.render import RenderedFrame
 
 
-def input_camera(service: Service, job: str) -> View:
+def input_camera(service: Service, job: str, remote: str) -> View:
     """The camera of a job's input picture; raises InputError when the job has no frame yet."""
     for event in service.watch(job, thumbnails=False):
         if event.kind == "frame":
@@ -23,7 +24,9 @@ def input_camera(service: Service, job: str) -> View:
             return View(int(data["width"]), int(data["height"]), K, pose)
         if event.final:
             break
-    raise InputError(f"job {job[:8]} has nothing to render; see why with: splinescape jobs log {job[:8]}")
+    raise InputError(
+        f"job {job[:SHORT]} has nothing to render; see why with: {jobs_command('log', job, remote)}"
+    )
 
 
 def render_path_remotely(

@@ -13,6 +13,7 @@ import click
 from splinescape.cli.interrupt import cancel_on_interrupt
 from splinescape.cli.listeners import to_all
 from splinescape.cli.outputs import check_writable
+from splinescape.cli.remote_option import open_service, remote_option
 from splinescape.errors import InputError
 
 if TYPE_CHECKING:
@@ -70,12 +71,9 @@ DEFAULT_FOV_Y_DEG = 50.0
 @click.option(
     "--rasterizer", default="auto", show_default=True, metavar="ENGINE", help="Engine that renders splats."
 )
-@click.option(
-    "--remote",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Let a service render one of its jobs, given by the beginning of its id as SCENE; FILE is its "
-    "connection file.",
+@remote_option(
+    "Let a service render one of its jobs, given by the beginning of its id as SCENE; FILE is the service's "
+    "connection file, or local for the service of this machine."
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print warnings and errors only.")
 @click.option("-v", "--verbose", is_flag=True, help="Print a traceback with errors.")
@@ -89,11 +87,14 @@ def render(
     width: int | None,
     height: int | None,
     rasterizer: str,
-    remote: Path | None,
+    remote: str | None,
     quiet: bool,
     verbose: bool,  # noqa: ARG001 - read where errors are caught
 ) -> None:
-    """Render SCENE (.ply, .compressed.ply, .spz, .splat) along a camera path."""
+    """Render SCENE along a camera path.
+
+    SCENE is a .ply, .compressed.ply, .spz or .splat file, or with --remote the beginning of a job's id.
+    """
     from splinescape.camera.path import CameraPath
     from splinescape.render import views_along
 
@@ -139,19 +140,18 @@ def _open_file(scene: Path, rasterizer: str) -> tuple[View, RenderViews]:
     return camera, partial(render_path, loaded)
 
 
-def _open_job(connection: Path, start: str, depth: bool, stack: ExitStack) -> tuple[View, RenderViews]:
+def _open_job(remote: str, start: str, depth: bool, stack: ExitStack) -> tuple[View, RenderViews]:
     """The camera of a job's picture, and what has its service render it."""
     from splinescape.cli.jobs import find_job
     from splinescape.cli.remote_render import input_camera, render_path_remotely
-    from splinescape.client import connect
 
-    service = stack.enter_context(connect(connection, name="splinescape render"))
-    job = find_job(service, start).id
+    service = stack.enter_context(open_service(remote, "splinescape render"))
+    job = find_job(service, start, remote).id
 
     def render_views(views: Sequence[View], on_frame: OnFrame, cancel: threading.Event) -> None:
         render_path_remotely(service, job, views, depth, on_frame, cancel)
 
-    return input_camera(service, job), render_views
+    return input_camera(service, job, remote), render_views
 
 
 def _resized(full: View, width: int | None, height: int | None) -> View:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
+
+from splinescape.errors import InputError
 
 
 @click.command()
@@ -39,12 +42,28 @@ def serve(
     config: Path | None,
     verbose: bool,  # noqa: ARG001 - read where errors are caught
 ) -> None:
-    """Run the service: it takes jobs, works on them one after the other and keeps their results.
+    """Run the service, which does jobs for other programs.
 
-    Prints one line of JSON when it is ready; its "connection" names the file that clients need.
+    It takes jobs, works on them one after the other on each device, and keeps their results. When it is ready it
+    prints one line of JSON, whose "connection" names the file that programs on this machine need. Ctrl-C or SIGTERM
+    ends it; jobs that are not done go on when it is started again.
     """
     from splinescape.service.serve import serve as run
     from splinescape.service.settings import load_settings
 
     given = {"data_dir": data_dir, "listen": listen, "devices": list(devices) or None}
-    run(load_settings(config, **{name: value for name, value in given.items() if value is not None}))
+    load_settings(config)  # whatever is wrong in the file is said of the file
+    try:
+        settings = load_settings(
+            config, **{name: value for name, value in given.items() if value is not None}
+        )
+    except InputError as error:
+        raise InputError(_with_flags(str(error))) from None
+    run(settings)
+
+
+def _with_flags(text: str) -> str:
+    """A complaint about a setting in the words of the command line: "devices[0]: ..." -> "--device: ..."."""
+    for setting, flag in (("data_dir", "--data"), ("listen", "--listen"), ("devices", "--device")):
+        text = re.sub(rf"\A{setting}(\[\d+\])?:", f"{flag}:", text)
+    return text

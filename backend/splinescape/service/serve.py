@@ -72,7 +72,7 @@ def _bind(settings: ServiceSettings, store: Store, keyring: Keyring) -> Broker:
             return Broker(settings, store, keyring, f"tcp://{settings.listen}")
         except zmq.ZMQError as error:
             raise InputError(
-                f"cannot listen on {settings.listen}: {error.strerror}; choose another --listen"
+                f"cannot listen on {settings.listen}: {zmq.strerror(error.errno or 0)}; choose another --listen"
             ) from None
     with contextlib.suppress(InputError, zmq.ZMQError):
         before = read_connection(settings.connection_file).endpoint
