@@ -8,6 +8,7 @@ import mmap
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -111,6 +112,24 @@ def test_who_reads_the_old_file_keeps_it_whole(tmp_path: Path) -> None:
     old.write_bytes(content)
     leftovers.add(replaced())
     assert work() > 5 or sys.platform != "linux"
+
+
+@pytest.mark.slow
+def test_polls_stay_short_while_a_large_file_takes_the_place_of_another(tmp_path: Path) -> None:
+    """Processor time, which other programs do not change; benchmarks/client_poll.py has the rest."""
+    data = os.urandom(2**20) * 95
+    (tmp_path / "gf.ply").write_bytes(bytes(len(data)))
+    with StandIn() as service, connected(service) as client:
+        serving(service, data)
+        call = client.fetch(JOB, "gf.ply", tmp_path / "gf.ply")
+        longest = 0.0
+        while not call.done:
+            begun = time.thread_time()
+            client.poll()
+            longest = max(longest, time.thread_time() - begun)
+            client.wait(0.01)
+        assert call.get() == tmp_path / "gf.ply"
+    assert longest < 0.005
 
 
 def test_a_file_name_that_is_a_link_stays_one(tmp_path: Path) -> None:
