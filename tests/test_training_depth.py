@@ -125,6 +125,11 @@ def test_a_seed_is_a_world_and_neighbours_have_nothing_in_common(generator):
     assert len({(round(float(w.tan_half[0]), 5), int(w.kind[0])) for w in worlds}) == 40
 
 
+def test_a_world_is_the_same_in_a_batch_of_any_size(generator):
+    seeds = seeds_from(0, 140)
+    assert (generator.build(seeds).kind == [int(generator.build([s]).kind[0]) for s in seeds]).all()
+
+
 def test_more_samples_change_the_colours_and_not_the_labels(generator):
     one, four = look(generator, [5], STREET, samples=1), look(generator, [5], STREET, samples=4)
     assert torch.equal(one.depth, four.depth)
