@@ -7,7 +7,7 @@ import torch
 from training.depth import compile as compiling
 from training.depth import photo
 from training.depth.feed import HELD_OUT, Feed, FeedSettings, photograph
-from training.depth.generator import GROUND, KINDS, MIRROR, SKY, Generator, Views
+from training.depth.generator import GROUND, KINDS, MIRROR, SKY, Generator, Views, seeds_from
 
 pytestmark = pytest.mark.skipif(compiling.find_compiler("cpu") is None, reason="needs a C++ compiler")
 
