@@ -75,7 +75,7 @@ class Broker:
             settings, store, self._supervisor, self._foreman, self._renders, self._models, self.shut_down
         )
         self._finished = False
-        self._close_when_drained = False
+        self._stopping = False
         self._slow_tick = self._next_expiry = 0.0
 
     def _listen(self, endpoint: str) -> zmq.Socket[bytes]:
@@ -106,7 +106,8 @@ class Broker:
         next_tick = 0.0
         while not self._finished:
             ready = dict(poller.poll(max(0, round(1000 * (next_tick - time.monotonic())))))
-            if stop() and not self._foreman.closing:
+            if stop() and not self._stopping:  # after "drained" too: whoever sends a signal is in a hurry
+                self._stopping = True
                 self.shut_down("now")
             due = time.monotonic() >= next_tick
             if due:
@@ -143,8 +144,7 @@ class Broker:
         """
         if when == "now":
             self._foreman.stop_all()
-        self._foreman.closing = True
-        self._close_when_drained = True
+        self._foreman.closing = self._supervisor.closing = True
 
     @staticmethod
     def _drain(
@@ -163,9 +163,11 @@ class Broker:
                     frames.append(socket.recv(copy=False))
                 return frames
 
-            take(identity, rest)
-            while socket.rcvmore:
-                socket.recv()
+            try:
+                take(identity, rest)
+            finally:
+                while socket.rcvmore:
+                    socket.recv()
 
     def _from_client(self, identity: bytes, rest: Callable[[], list[zmq.Frame]]) -> None:
         if not self._sessions.admit(identity):
@@ -249,13 +251,16 @@ class Broker:
             self._renders.answered(message)
 
     def _tick(self) -> None:
-        for death in self._supervisor.look():
+        deaths = self._supervisor.look()
+        for death in deaths:
             self._renders.died(death.worker)
             self._foreman.died(death)
+        if deaths:
+            self._publisher.publish(None, "devices", {"devices": self._calls.devices()})
         self._foreman.give_work()
         self._renders.tend()
         self._models.tend()
-        if self._close_when_drained and not any(w.job for w in self._supervisor.workers):
+        if self._foreman.closing and not any(w.job for w in self._supervisor.workers):
             self._wind_up()
         if time.monotonic() >= self._slow_tick:
             self._slow_tick = time.monotonic() + _SLOW_TICK_S
@@ -263,8 +268,12 @@ class Broker:
 
     def _seldom(self) -> None:
         self._keyring.refresh()
+        for listener in self._sessions.listeners(None):
+            if not self._keyring.knows(listener.user):
+                self._sessions.drop(listener.identity)
         self._sessions.forget_silent()
         self._foreman.save()
+        self._foreman.find_lost()
         self._foreman.rest()
         if time.monotonic() >= self._next_expiry:
             more = self._foreman.expire()
@@ -273,7 +282,7 @@ class Broker:
 
     def _wind_up(self) -> None:
         """No job runs any more: end the workers, then the loop."""
-        if any(not worker.ending for worker in self._supervisor.workers):
-            self._foreman.stop_all()
+        self._foreman.stop_all()
+        self._renders.refuse_all()
         if not self._supervisor.workers:
             self._finished = True

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 Wish = Literal["cancelled", "paused", "queued", "deleted"]
 FINAL = ("done", "failed", "cancelled")
 _LOWER_TIER_FROM = 2
+_TURNS_REMEMBERED = 1000
+_KEPT_PROGRESS = ("frames", "splats")
 _PROGRESS_FIELDS = ("stage", "detail", "step", "total", "eta_s", "frames", "splats")
 
 
@@ -81,7 +83,10 @@ class Foreman:
 
     def _stop(self, job: str, wish: Wish) -> str:
         row = self.row(job)
-        if row.state in (wish, "cancelled") and wish != "deleted":
+        before = self._wishes.get(job)
+        if before in ("cancelled", "deleted"):
+            return before
+        if row.state in (wish, "cancelled"):
             return row.state
         worker = self.supervisor.working_on(job)
         if worker is not None:
@@ -90,13 +95,15 @@ class Foreman:
         elif row.state in FINAL:
             raise ServiceError("conflict", f"the job is {row.state} already")
         else:
-            self._set_state(job, wish, "")
+            self._grant(job, wish)
         return wish
 
     def resume(self, job: str) -> str:
         """Let a paused, failed or cancelled job continue from its last finished frame."""
         row = self.row(job)
-        if job in self._wishes and self._wishes[job] != "deleted":
+        if self._wishes.get(job) == "deleted":
+            return "deleted"
+        if job in self._wishes:
             self._wishes[job] = "queued"
             return "queued"
         if row.state in ("queued", "running"):
@@ -118,9 +125,8 @@ class Foreman:
         return "deleted"
 
     def _remove(self, job: str) -> None:
-        self.publisher.publish(job, "state", {"state": "deleted", "reason": ""})
-        self.publisher.flush()
         self.store.jobs.remove(job)
+        self._tell_state(job, "deleted", "")
         for memory in (self._live, self._unsaved, self._wishes):
             memory.pop(job, None)
 
@@ -175,22 +181,28 @@ class Foreman:
         if wish is not None or self.closing:
             self._grant(job, wish or "queued")
             return
-        row = self.row(job)
-        attempts = row.attempts + 1
         self.store.files.append_log(job, f"the worker died: {death.reason}\n{death.words}".rstrip())
+        self._try_again(job, death.reason)
+
+    def _try_again(self, job: str, reason: str) -> None:
+        attempts = self.row(job).attempts + 1
         if attempts > self.settings.max_retries:
-            reason = f"the worker died {attempts} times, last because {death.reason}"
+            reason = f"the worker died {attempts} times, last because {reason}"
             self._set_state(job, "failed", reason, attempts=attempts, ended=time.time())
             return
-        text = f"the worker died: {death.reason}; continuing after the last finished frame"
+        text = f"the worker died: {reason}; continuing after the last finished frame"
         self.publisher.publish(job, "note", {"text": text, "warning": True})
-        self._set_state(job, "queued", death.reason, attempts=attempts)
+        self._set_state(job, "queued", reason, attempts=attempts)
 
     def _grant(self, job: str, wish: Wish) -> None:
+        reason = ""
         if wish == "deleted":
-            self._remove(job)
-        else:
-            self._set_state(job, wish, "", **({"ended": time.time()} if wish == "cancelled" else {}))
+            try:
+                self._remove(job)
+                return
+            except ServiceError as error:  # nobody works on it any more, so it must not count as running
+                wish, reason = "cancelled", f"it could not be deleted: {error}"
+        self._set_state(job, wish, reason, **({"ended": time.time()} if wish == "cancelled" else {}))
 
     def _release(self, worker: Worker) -> None:
         worker.job = None
@@ -202,10 +214,11 @@ class Foreman:
 
     def give_work(self) -> None:
         """Let idle workers begin what is next, and wake devices when more waits than workers can take."""
-        if self.closing:
+        idle = [worker for worker in self.supervisor.workers if worker.ready and worker.job is None]
+        asleep = any(slot.worker is None for slot in self.supervisor.slots)
+        if self.closing or not (idle or asleep):
             return
         waiting = [row for row in self.store.jobs.queued() if self._is_queued(row)]
-        idle = [worker for worker in self.supervisor.workers if worker.ready and worker.job is None]
         for worker in idle:
             row = next_job(waiting, self._last_started)
             if row is None:
@@ -229,10 +242,18 @@ class Foreman:
         if not self.supervisor.send(worker, Message("run", content, job=row.id)):
             return
         worker.job = row.id
-        self._last_started[row.owner, row.session] = time.monotonic()
-        self._live[row.id] = {}
+        self._note_turn(row)
+        self._live[row.id] = {name: row.progress[name] for name in _KEPT_PROGRESS if name in row.progress}
         started = row.started or time.time()
         self._set_state(row.id, "running", row.reason or "", started=started, device=worker.device)
+
+    def _note_turn(self, row: JobRow) -> None:
+        """The latest last, so that those forgotten are those whose turn is longest ago, as if they never had one."""
+        lane = row.owner, row.session
+        self._last_started.pop(lane, None)
+        self._last_started[lane] = time.monotonic()
+        if len(self._last_started) > _TURNS_REMEMBERED:
+            del self._last_started[next(iter(self._last_started))]
 
     def rest(self) -> None:
         """End workers that had nothing to do for so long that their memory is better given back."""
@@ -248,21 +269,33 @@ class Foreman:
         for worker in self.supervisor.workers:
             if worker.job is not None:
                 self._wishes.setdefault(worker.job, "queued")
-            self.supervisor.quit(worker, self.settings.stop_grace_s)
+            if not worker.ending:
+                self.supervisor.quit(worker, self.settings.stop_grace_s)
+
+    def find_lost(self) -> None:
+        """Let jobs continue that count as running though no worker has them: a fault came in between."""
+        for row in self.store.jobs.with_state("running"):
+            if self.supervisor.working_on(row.id) is None and self.row(row.id).state == "running":
+                self._try_again(row.id, "the service lost sight of it")
 
     def save(self) -> None:
         """Write changes that a full disk held back."""
         for job, columns in list(self._unsaved.items()):
             try:
                 self.store.jobs.set(job, **columns)
-            except ServiceError:
-                return
+            except ServiceError as error:
+                if error.code != "not_found":
+                    return
             self._unsaved.pop(job, None)
 
     def expire(self) -> bool:
         """Delete some of what is too old or too much; whether there may be more to delete."""
-        busy = {worker.job for worker in self.supervisor.workers if worker.job}
-        gone = self.store.expire(self.settings.retention.policy(), busy, time.time())
+        busy = {worker.job for worker in self.supervisor.workers if worker.job} | self._unsaved.keys()
+        try:
+            gone = self.store.expire(self.settings.retention.policy(), busy, time.time())
+        except ServiceError as error:
+            log.error("old jobs cannot be deleted: %s", error)
+            return False
         for job in gone:
             log.info("job %s was deleted: kept long enough", job)
             self.publisher.publish(job, "state", {"state": "deleted", "reason": "it was kept long enough"})

@@ -87,6 +87,14 @@ class Renders:
         if asked is not None:
             self.reply(asked.identity, replace(message, parent=asked.request, job=asked.job))
 
+    def refuse_all(self) -> None:
+        """Answer everybody who waits: the service ends."""
+        for asked in self._asked.values():
+            self.reply(
+                asked.identity, _error(asked, "the service is shutting down: try again when it is back")
+            )
+        self._asked.clear()
+
     def died(self, worker: Worker) -> None:
         """Ask another worker for what this one has not answered, once."""
         for key, asked in list(self._asked.items()):

@@ -28,7 +28,9 @@ log = logging.getLogger(__name__)
 _RUN = (sys.executable, "-m", "splinescape.service.worker.main")
 _FAILED_STARTS = 3
 _START_TIMEOUT_S = 180.0
-_RESTART_DELAYS_S = (0.0, 1.0, 3.0, 10.0, 30.0)
+_RESTART_DELAYS_S = (1.0, 3.0, 10.0, 30.0)
+_UNKILLABLE_S = 10.0
+_LOGS_KEPT = 20
 _LONGEST_IPC_PATH = 100
 _LAST_WORDS = 2**14
 
@@ -42,6 +44,7 @@ class Worker:
         job: the job it works on. used: when it last had something to do.
         info: what it said when it was ready, None until then.
         ending: it was asked to quit. kill_at: when patience with it ends.
+        killed_for: why it was killed; it is gone soon after.
     """
 
     id: str
@@ -54,11 +57,12 @@ class Worker:
     info: dict[str, Any] | None = None
     ending: bool = False
     kill_at: float | None = None
+    killed_for: str | None = None
 
     @property
     def ready(self) -> bool:
         """Whether it can be given work."""
-        return self.info is not None and not self.ending
+        return self.info is not None and not self.ending and self.killed_for is None
 
 
 @dataclass(eq=False)
@@ -96,12 +100,17 @@ class Death:
 
 @dataclass(eq=False)
 class Supervisor:
-    """Starts, watches and ends the workers; owns the socket that they talk through."""
+    """Starts, watches and ends the workers; owns the socket that they talk through.
+
+    Attributes:
+        closing: no worker is started any more.
+    """
 
     context: zmq.Context[zmq.Socket[bytes]]
     settings: ServiceSettings
     folder: Path
     slots: list[Slot] = field(default_factory=list)
+    closing: bool = False
 
     def __post_init__(self) -> None:
         self.socket = self.context.socket(zmq.ROUTER)
@@ -156,15 +165,21 @@ class Supervisor:
         """Start a worker on a device that has none and may have one now; False when there is none such."""
         now = time.monotonic()
         for slot in self.slots:
-            if slot.worker is None and now >= slot.start_after:
-                slot.worker = self._start(slot.device)
-                return True
+            if slot.worker is None and now >= slot.start_after and not self.closing:
+                try:
+                    slot.worker = self._start(slot.device)
+                except OSError as error:  # no memory, no room on the disk, too many open files
+                    log.warning("no worker can be started on %s: %s", slot.device, error)
+                    self._note_failed_start(slot, str(error))
+                else:
+                    return True
         return False
 
     def _start(self, device: str) -> Worker:
         worker_id = new_id()
         stderr = self.folder / "logs" / f"worker-{device.replace(':', '')}-{worker_id[:8]}.log"
         stderr.parent.mkdir(parents=True, exist_ok=True)
+        self._tidy_logs(stderr.parent)
         new_group: dict[str, Any] = (
             {"start_new_session": True}
             if os.name == "posix"
@@ -191,6 +206,14 @@ class Supervisor:
         log.info("worker %s started on %s, pid %s", worker_id[:8], device, process.pid)
         now = time.monotonic()
         return Worker(worker_id, device, process, stderr, now, now)
+
+    def _tidy_logs(self, folder: Path) -> None:
+        """Keep the last words of the latest workers only."""
+        in_use = {worker.stderr for worker in self.workers}
+        logs = sorted(set(folder.glob("worker-*.log")) - in_use, key=lambda path: path.stat().st_mtime)
+        for path in logs[:-_LOGS_KEPT]:
+            with contextlib.suppress(OSError):
+                path.unlink()
 
     def is_ready(self, worker: Worker, info: dict[str, Any]) -> None:
         """Note what a worker said when it was ready; further devices that "auto" found get slots of their own."""
@@ -227,29 +250,30 @@ class Supervisor:
             if reason is not None:
                 deaths.append(Death(worker, reason, _last_words(worker.stderr)))
                 slot.worker = None
-                self._note_death(slot, worker, reason, now)
+                self._note_death(slot, worker, reason)
         return deaths
 
     def _why_dead(self, worker: Worker, now: float) -> str | None:
         code = worker.process.poll()
         if code is not None:
-            return _exit_reason(code, _last_words(worker.stderr))
+            return worker.killed_for or _exit_reason(code, _last_words(worker.stderr))
+        tired = worker.kill_at is not None and now > worker.kill_at
+        if worker.killed_for is not None:
+            return worker.killed_for if tired else None
         patience = self.settings.worker_timeout_s if worker.info is not None else _START_TIMEOUT_S
         if now - worker.heard > patience:
-            self.kill(worker)
-            return f"it gave no sign of life for {patience:.0f} s"
-        if worker.kill_at is not None and now > worker.kill_at:
-            self.kill(worker)
-            return "it did not stop when asked to"
+            worker.killed_for = f"it gave no sign of life for {patience:.0f} s"
+        elif tired:
+            worker.killed_for = "it did not stop when asked to"
+        if worker.killed_for is not None:
+            # Its memory may take a while to be given back: a later look finds it gone, nobody waits for that.
+            worker.process.kill()
+            worker.kill_at = now + _UNKILLABLE_S
         return None
 
-    def _note_death(self, slot: Slot, worker: Worker, reason: str, now: float) -> None:
+    def _note_death(self, slot: Slot, worker: Worker, reason: str) -> None:
         if worker.info is None and not worker.ending:
-            slot.failed_starts += 1
-            delay = _RESTART_DELAYS_S[min(slot.failed_starts, len(_RESTART_DELAYS_S) - 1)]
-            slot.start_after = now + delay
-            if slot.failed_starts >= _FAILED_STARTS:
-                slot.trouble = f"workers do not start: {reason}; see {worker.stderr}"
+            self._note_failed_start(slot, f"{reason}; see {worker.stderr}")
         if worker.ending:
             log.info("worker %s ended", worker.id[:8])
             with contextlib.suppress(OSError):
@@ -257,11 +281,12 @@ class Supervisor:
         else:
             log.warning("worker %s died: %s", worker.id[:8], reason)
 
-    def kill(self, worker: Worker) -> None:
-        """End a process at once, even a stopped one, and wait until it is gone."""
-        worker.process.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            worker.process.wait(5)
+    def _note_failed_start(self, slot: Slot, reason: str) -> None:
+        delay = _RESTART_DELAYS_S[min(slot.failed_starts, len(_RESTART_DELAYS_S) - 1)]
+        slot.start_after = time.monotonic() + delay
+        slot.failed_starts += 1
+        if slot.failed_starts >= _FAILED_STARTS:
+            slot.trouble = f"workers do not start: {reason}"
 
     def quit(self, worker: Worker, grace_s: float) -> None:
         """Ask a worker to end; `look` kills it when it has not after `grace_s`."""
@@ -273,7 +298,10 @@ class Supervisor:
     def close(self) -> None:
         """Kill what still runs and close the socket."""
         for worker in self.workers:
-            self.kill(worker)
+            worker.process.kill()
+        for worker in self.workers:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.process.wait(5)
         self.socket.close(0)
         with contextlib.suppress(OSError):
             (self.folder / "run" / "workers").unlink()
