@@ -25,13 +25,24 @@ _FINAL = ("complete", "failed", "cancelled")
 
 
 @dataclass(eq=False)
+class _Download:
+    """One that is under way, and the last that it said."""
+
+    process: subprocess.Popen[str]
+    said: dict[str, Any]
+
+
+@dataclass(eq=False)
 class ModelsDesk:
     """Lists, fetches and removes models; tells how it goes through events of kind "model"."""
 
     publisher: Publisher
     store: ModelStore = field(default_factory=ModelStore)
-    _running: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
-    _said: queue.SimpleQueue[tuple[str, dict[str, Any] | None]] = field(default_factory=queue.SimpleQueue)
+    _running: dict[str, _Download] = field(default_factory=dict)
+    _said: queue.SimpleQueue[tuple[_Download, dict[str, Any] | None]] = field(
+        default_factory=queue.SimpleQueue
+    )
+    _removed: queue.SimpleQueue[dict[str, Any]] = field(default_factory=queue.SimpleQueue)
 
     def list(self) -> list[dict[str, Any]]:
         """Every model of the catalogue as it stands on this machine, without its path."""
@@ -58,16 +69,17 @@ class ModelsDesk:
         process = subprocess.Popen(
             (*_FETCH, model, *accept), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        self._running[model] = process
+        download = self._running[model] = _Download(process, {"id": model, "done": 0, "total": 0})
         assert process.stdout is not None
-        threading.Thread(target=self._listen, args=(model, process.stdout), daemon=True).start()
+        threading.Thread(target=self._listen, args=(download, process.stdout), daemon=True).start()
 
-    def _listen(self, model: str, lines: Iterable[str]) -> None:
+    def _listen(self, download: _Download, lines: Iterable[str]) -> None:
         """Runs on a thread of its own, because a pipe cannot be polled everywhere."""
-        for line in lines:
-            with contextlib.suppress(ValueError):
-                self._said.put((model, json.loads(line)))
-        self._said.put((model, None))
+        with contextlib.suppress(ValueError):  # the pipe was closed here meanwhile
+            for line in lines:
+                with contextlib.suppress(ValueError):
+                    self._said.put((download, json.loads(line)))
+        self._said.put((download, None))
 
     def remove(self, model: str) -> None:
         """Delete a model's files, stopping its download first; raises ModelError("not_found").
@@ -75,9 +87,9 @@ class ModelsDesk:
         Deleting many gigabytes takes a while, so it happens on a thread; an event says when it is done.
         """
         self.store.status(model)
-        process = self._running.pop(model, None)
-        if process is not None:
-            _end(process)
+        download = self._running.pop(model, None)
+        if download is not None:
+            _end(download.process)
         threading.Thread(target=self._remove, args=(model,), daemon=True).start()
 
     def _remove(self, model: str) -> None:
@@ -86,23 +98,36 @@ class ModelsDesk:
             self.store.remove(model)
         except SplinescapeError as error:
             said |= {"state": "failed", "error": str(error)}
-        self._said.put((model, said))
+        self._removed.put(said)
 
     def tend(self) -> None:
         """Pass on what downloads said since the last call."""
         while not self._said.empty():
-            model, told = self._said.get()
+            download, told = self._said.get()
+            model = download.said["id"]
+            if self._running.get(model) is not download:
+                continue  # it was stopped to remove the model
             if told is not None:
-                self.publisher.publish(None, "model", told)
-                if told.get("state") in _FINAL:
-                    log.info("model %s: %s %s", model, told["state"], told.get("error", ""))
-            elif model in self._running:
-                _end(self._running.pop(model))
+                download.said |= told
+                self._tell(told)
+                continue
+            del self._running[model]
+            _end(download.process)
+            if download.said.get("state") not in _FINAL:
+                error = "the download was ended from outside: start it again, it continues where it was"
+                self._tell({**download.said, "state": "failed", "code": "internal", "error": error})
+        while not self._removed.empty():
+            self._tell(self._removed.get())
+
+    def _tell(self, told: dict[str, Any]) -> None:
+        self.publisher.publish(None, "model", told)
+        if told.get("state") in _FINAL:
+            log.info("model %s: %s %s", told["id"], told["state"], told.get("error", ""))
 
     def close(self) -> None:
         """Stop all downloads; what has arrived stays."""
-        for process in self._running.values():
-            _end(process)
+        for download in self._running.values():
+            _end(download.process)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
