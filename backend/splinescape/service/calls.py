@@ -228,6 +228,8 @@ class Calls:
 
     def _events(self, _session: Session, message: Message, request: req.Events) -> Any:
         events, more = self.store.events.since(request.since, message.job, request.limit, _REPLY_BYTES // 2)
+        if not events and message.job is not None:
+            self.foreman.row(_job(message))  # or nobody would ever know that there is no such job
         shown: list[dict[str, Any]] = []
         buffers: list[Buffer] = []
         for event in events:

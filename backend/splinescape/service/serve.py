@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import logging.handlers
 import os
 import signal
 import sys
@@ -21,6 +20,7 @@ from splinescape.errors import InputError
 from splinescape.protocol.connection import Connection, read_connection, write_connection
 from splinescape.service.broker import Broker
 from splinescape.service.keys import LOCAL_KEY, Keyring, check_listen
+from splinescape.service.logs import service_log
 from splinescape.service.settings import ServiceSettings
 from splinescape.service.store.store import Store
 from splinescape.service.store.uploads import UploadLimits
@@ -28,8 +28,6 @@ from splinescape.service.store.uploads import UploadLimits
 log = logging.getLogger(__name__)
 
 _ANY_PORT = "127.0.0.1:*"
-_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-_WORKER_LOGS_KEPT = 20
 
 
 def serve(settings: ServiceSettings, out: TextIO = sys.stdout) -> None:
@@ -45,24 +43,33 @@ def serve(settings: ServiceSettings, out: TextIO = sys.stdout) -> None:
     folder = settings.data_dir
     limits = settings.limits
     store = Store.open(folder, UploadLimits(limits.picture_bytes, limits.uploads_bytes))
-    with contextlib.closing(store), _logging(settings):
+    with contextlib.closing(store), service_log(settings):
         keyring = Keyring.open(settings.keys_dir)
         if settings.listen is not None:
             check_listen(settings.listen, keyring)
         broker = _bind(settings, store, keyring)
         with contextlib.closing(broker), _stop_signals() as stop:
             connection_file = _write_local_connection(settings.connection_file, keyring, broker.endpoint)
-            _tidy_worker_logs(folder / "logs")
             ready = {
                 "event": "ready",
                 "connection": str(connection_file),
                 "endpoint": broker.endpoint,
                 "pid": os.getpid(),
             }
-            print(json.dumps(ready), file=out, flush=True)
+            _say(json.dumps(ready), out)
             log.info("ready at %s, jobs in %s", broker.endpoint, folder)
             broker.run(stop.is_set)
             log.info("shut down")
+
+
+def _say(line: str, out: TextIO) -> None:
+    """Print a line; the service is of use to others also when whoever started it does not listen any more."""
+    try:
+        print(line, file=out, flush=True)
+    except OSError as error:
+        log.warning("nobody reads the ready line: %s", error)
+        # Or the line, which is still in its buffer, would fail again when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
 def _bind(settings: ServiceSettings, store: Store, keyring: Keyring) -> Broker:
@@ -90,7 +97,12 @@ def _write_local_connection(path: Path, keyring: Keyring, endpoint: str) -> Path
         old = read_connection(path)
         if keyring.knows(LOCAL_KEY) and keyring.public_key(LOCAL_KEY) == old.public_key:
             keys = (old.public_key, old.secret_key)
-            write_connection(path, Connection(endpoint, keyring.server_public_text, *keys, LOCAL_KEY))
+            present = Connection(endpoint, keyring.server_public_text, *keys, LOCAL_KEY)
+            try:
+                write_connection(path, present)  # though it be the same: clients look out for a newer file
+            except OSError:
+                if old != present:
+                    raise
             return path
     with contextlib.suppress(InputError):  # there is none yet; one that is damaged is there but not known
         keyring.revoke(LOCAL_KEY)
@@ -112,7 +124,9 @@ def _stop_signals() -> Iterator[threading.Event]:
         log.info("received %s, stopping after the present step", signal.Signals(number).name)
         stop.set()
 
-    names = ("SIGTERM", "SIGINT", "SIGBREAK", "SIGHUP")
+    names = ["SIGTERM", "SIGINT", "SIGBREAK"]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        names.append("SIGHUP")  # unless nohup shall have the service outlive its terminal
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     before = {number: signal.signal(number, on_signal) for number in numbers}
     try:
@@ -120,37 +134,3 @@ def _stop_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _logging(settings: ServiceSettings) -> Iterator[None]:
-    folder = settings.data_dir / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
-    handlers: list[logging.Handler] = [
-        logging.StreamHandler(sys.stderr),
-        logging.handlers.RotatingFileHandler(
-            folder / "service.log",
-            maxBytes=settings.log_bytes,
-            backupCount=settings.log_files,
-            encoding="utf-8",
-        ),
-    ]
-    root = logging.getLogger("splinescape")
-    root.setLevel(logging.INFO)
-    root.propagate = False
-    for handler in handlers:
-        handler.setFormatter(logging.Formatter(_LOG_FORMAT))
-        root.addHandler(handler)
-    try:
-        yield
-    finally:
-        for handler in handlers:
-            root.removeHandler(handler)
-            handler.close()
-
-
-def _tidy_worker_logs(folder: Path) -> None:
-    """Keep the last words of the latest workers only."""
-    logs = sorted(folder.glob("worker-*.log"), key=lambda path: path.stat().st_mtime)
-    for path in logs[:-_WORKER_LOGS_KEPT]:
-        path.unlink(missing_ok=True)
