@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -15,7 +16,25 @@ from splinescape.protocol.connection import Connection, write_connection
 from splinescape.protocol.errors import ServiceError
 from splinescape.service.keys import Keyring
 
+Start = Callable[..., RunningService]
+
 QUICK = {"stage": "no-outpaint", "max_resolution": 32}
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts services; they are gone after the test, whatever happened."""
+    begun: list[RunningService] = []
+
+    def start_one(
+        *options: str, data: Path | None = None, env: dict[str, str] | None = None
+    ) -> RunningService:
+        begun.append(RunningService(data or tmp_path / "data", "--device", "cpu", *options, env=env))
+        return begun[-1]
+
+    yield start_one
+    for service in begun:
+        service.close()
 
 
 def end(client: Service, job: str) -> JobInfo:
@@ -30,8 +49,10 @@ def settings_file(folder: Path, text: str) -> str:
 
 
 @pytest.mark.slow
-def test_a_job_that_kills_its_workers_fails_with_the_reason_and_others_go_on(tmp_path: Path) -> None:
-    service = RunningService(tmp_path / "data", "--device", "cpu", env=with_odd_engines())
+def test_a_job_that_kills_its_workers_fails_with_the_reason_and_others_go_on(
+    start: Start,
+) -> None:
+    service = start(env=with_odd_engines())
     with connect(service.connection) as client:
         deadly = client.submit(picture_png(), None, QUICK, engines={"depth": "crash"}, name="deadly")
         good = client.submit(picture_png(), None, QUICK, name="good")
@@ -49,8 +70,8 @@ def test_a_job_that_kills_its_workers_fails_with_the_reason_and_others_go_on(tmp
 
 
 @pytest.mark.slow
-def test_memory_that_runs_out_is_retried_with_less_and_said_so(tmp_path: Path) -> None:
-    service = RunningService(tmp_path / "data", "--device", "cpu", env=with_odd_engines())
+def test_memory_that_runs_out_is_retried_with_less_and_said_so(start: Start) -> None:
+    service = start(env=with_odd_engines())
     with connect(service.connection) as client:
         job = client.submit(picture_png(), None, QUICK, engines={"depth": "memory-error-twice"})
         events = list(client.watch(job))
@@ -60,9 +81,10 @@ def test_memory_that_runs_out_is_retried_with_less_and_said_so(tmp_path: Path) -
     assert service.stop() == 0
 
 
-def test_an_idle_worker_gives_its_memory_back_and_returns_for_work(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_an_idle_worker_gives_its_memory_back_and_returns_for_work(start: Start, tmp_path: Path) -> None:
     config = settings_file(tmp_path, "idle_unload_s = 0.5\n")
-    service = RunningService(tmp_path / "data", "--device", "cpu", "--config", config)
+    service = start("--config", config)
     with connect(service.connection) as client:
         until(lambda: client.hello().devices[0].state == "asleep", what="sleep")
         until(lambda: not service.workers(), what="the end of the worker")
@@ -81,8 +103,8 @@ def _render(client: Service, job: str) -> object:
     return client.render(job, preview.cam_T_world, preview.K_33, width, height)
 
 
-def test_a_revoked_key_is_out_at_once(tmp_path: Path) -> None:
-    service = RunningService(tmp_path / "data", "--device", "cpu")
+def test_a_revoked_key_is_out_at_once(start: Start, tmp_path: Path) -> None:
+    service = start()
     keyring = Keyring.open(service.folder / "keys")
     pair = keyring.new("laptop")
     file = tmp_path / "laptop.json"
@@ -102,9 +124,10 @@ def test_a_revoked_key_is_out_at_once(tmp_path: Path) -> None:
     assert service.stop() == 0
 
 
-def test_old_jobs_are_deleted_but_not_pinned_ones(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_old_jobs_are_deleted_but_not_pinned_ones(start: Start, tmp_path: Path) -> None:
     config = settings_file(tmp_path, "[retention]\ndays = 0.00002\n")  # two seconds
-    service = RunningService(tmp_path / "data", "--device", "cpu", "--config", config)
+    service = start("--config", config)
     with connect(service.connection) as client:
         pinned = client.submit(picture_png(), None, QUICK, pinned=True)
         old = client.submit(picture_png(), None, QUICK)
@@ -118,8 +141,9 @@ def test_old_jobs_are_deleted_but_not_pinned_ones(tmp_path: Path) -> None:
     assert service.stop() == 0
 
 
-def test_shutdown_drained_lets_the_running_job_end_first(tmp_path: Path) -> None:
-    service = RunningService(tmp_path / "data", "--device", "cpu")
+@pytest.mark.slow
+def test_shutdown_drained_lets_the_running_job_end_first(start: Start) -> None:
+    service = start()
     with connect(service.connection) as client:
         running = client.submit(picture_png(), PATH_JSON, TINY)
         until(lambda: client.status(running).state == "running", what="the job")
@@ -135,8 +159,8 @@ def test_shutdown_drained_lets_the_running_job_end_first(tmp_path: Path) -> None
     assert service.stop() == 0
 
 
-def test_a_client_finds_the_service_again_on_its_old_port(tmp_path: Path) -> None:
-    service = RunningService(tmp_path / "data", "--device", "cpu")
+def test_a_client_finds_the_service_again_on_its_old_port(start: Start) -> None:
+    service = start()
     endpoint = service.ready["endpoint"]
     with connect(service.connection) as client:
         assert client.jobs() == ()
@@ -148,11 +172,12 @@ def test_a_client_finds_the_service_again_on_its_old_port(tmp_path: Path) -> Non
 
 
 def test_workers_talk_over_tcp_with_keys_where_a_socket_file_would_have_too_long_a_name(
+    start: Start,
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / ("long" * 25) / "data"
     folder.parent.mkdir()
-    service = RunningService(folder, "--device", "cpu")
+    service = start(data=folder)
     listening = psutil.Process(service.process.pid).net_connections("tcp")
     assert len({c.laddr.port for c in listening if c.status == psutil.CONN_LISTEN}) == 2
     with connect(service.connection) as client:

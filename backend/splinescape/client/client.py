@@ -227,6 +227,7 @@ class Client:
             self._requests.slow_down(channel)
         elif error.code in ("not_allowed", "version"):
             self._session.refuse(error)
+            self._requests.fail_all(error)  # to wait for another answer would be of no use
         else:
             log.warning("the service complains: %s", error)
 
