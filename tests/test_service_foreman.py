@@ -134,6 +134,23 @@ def test_a_job_that_is_being_cancelled_cannot_be_paused_but_resumed(desk: Desk) 
     assert desk.row(job).state == "queued"
 
 
+@pytest.mark.parametrize(
+    ("wish", "stored"), [("cancel", "cancelled"), ("pause", "paused"), ("delete", "cancelled")]
+)
+def test_what_was_wished_for_a_running_job_outlives_a_killed_service(
+    desk: Desk, wish: str, stored: str
+) -> None:
+    _, job = desk.running()
+    getattr(desk.foreman, wish)(job)
+    assert desk.row(job).state == "running"  # as long as its worker has not stopped
+    assert desk.store.recover() == []  # what the next service would take up
+    row = desk.store.jobs.get(job)
+    assert row is not None and row.state == stored
+    if wish != "delete":
+        desk.foreman.resume(job)
+        assert [row.id for row in desk.store.recover()] == [job]
+
+
 def test_a_job_cancelled_in_the_queue_has_ended(desk: Desk) -> None:
     job = desk.submit()
     desk.foreman.cancel(job)

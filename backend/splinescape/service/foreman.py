@@ -1,7 +1,8 @@
 """The life of jobs: who works on what, and what happens when something goes wrong.
 
-Every change of a job's state is on disk before anybody is told. While the disk is full, changes are kept in memory
-and written as soon as there is room.
+Every change of a job's state is on disk before anybody is told, and so is what clients wish for a job that has yet
+to stop: should the service be killed before, the job does not come back to life. While the disk is full, changes are
+kept in memory and written as soon as there is room.
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ class Foreman:
             raise ServiceError("not_found", f"there is no job {job}")
         unsaved = self._unsaved.get(job)
         row = replace(row, **unsaved) if unsaved else row
+        if job in self._wishes and self.supervisor.working_on(job) is not None:
+            row = replace(row, state="running")  # until its worker has stopped
         return replace(row, progress=self._live.get(job, row.progress))
 
     def positions(self) -> dict[str, int]:
@@ -90,8 +93,7 @@ class Foreman:
             return row.state
         worker = self.supervisor.working_on(job)
         if worker is not None:
-            self._wishes[job] = wish
-            self._ask_to_stop(worker, job)
+            self._ask_to_stop(worker, job, wish)
         elif row.state in FINAL:
             raise ServiceError("conflict", f"the job is {row.state} already")
         else:
@@ -104,7 +106,7 @@ class Foreman:
         if self._wishes.get(job) == "deleted":
             return "deleted"
         if job in self._wishes:
-            self._wishes[job] = "queued"
+            self._note_wish(job, "queued")
             return "queued"
         if row.state in ("queued", "running"):
             return row.state
@@ -120,8 +122,7 @@ class Foreman:
         if worker is None:
             self._remove(job)
         else:
-            self._wishes[job] = "deleted"
-            self._ask_to_stop(worker, job)
+            self._ask_to_stop(worker, job, "deleted")
         return "deleted"
 
     def _remove(self, job: str) -> None:
@@ -130,10 +131,16 @@ class Foreman:
         for memory in (self._live, self._unsaved, self._wishes):
             memory.pop(job, None)
 
-    def _ask_to_stop(self, worker: Worker, job: str) -> None:
+    def _ask_to_stop(self, worker: Worker, job: str, wish: Wish) -> None:
+        self._note_wish(job, wish)
         if worker.kill_at is None:
             worker.kill_at = time.monotonic() + self.settings.stop_grace_s
         self.supervisor.send(worker, Message("stop_job", job=job))
+
+    def _note_wish(self, job: str, wish: Wish) -> None:
+        """Keep in mind what shall become of a job once it has stopped, and on disk what this comes to until then."""
+        self._wishes[job] = wish
+        self._set(job, state={"queued": "running", "deleted": "cancelled"}.get(wish, wish))
 
     # What workers say.
 
