@@ -189,15 +189,19 @@ class Calls:
 
     def _list(self, _session: Session, _message: Message, request: req.List) -> Any:
         rows = self.store.jobs.list(request.states, request.limit, request.before)
-        positions = self.foreman.positions()
-        return {"jobs": [self._info(row.id, positions) for row in rows]}, ()
+        shown = [self.foreman.row(row.id) for row in rows]
+        return {"jobs": self._infos(shown)}, ()
 
     def _status(self, _session: Session, message: Message, _request: Any) -> Any:
-        return self._info(_job(message), self.foreman.positions()), ()
+        return self._infos([self.foreman.row(_job(message))])[0], ()
 
-    def _info(self, job: str, positions: dict[str, int]) -> dict[str, Any]:
-        row = self.foreman.row(job)
-        return job_info(row, positions.get(job), self._count_files(row), self.store.events.last_seq(job))
+    def _infos(self, rows: list[JobRow]) -> list[dict[str, Any]]:
+        # Finding the places in a long queue takes a while, so it is done for jobs that have one only.
+        positions = self.foreman.positions() if any(row.state == "queued" for row in rows) else {}
+        last_seq = self.store.events.last_seq
+        return [
+            job_info(row, positions.get(row.id), self._count_files(row), last_seq(row.id)) for row in rows
+        ]
 
     def _count_files(self, row: JobRow) -> int:
         if row.state != "done":
