@@ -273,6 +273,28 @@ def test_no_worker_is_started_for_a_rendering_while_the_service_ends(desk: Desk)
     assert [(m.parent, m.content["code"]) for m in answers] == [(message.id, "unavailable")]
 
 
+def test_a_rendering_that_no_worker_can_ever_make_is_refused_with_the_reason(desk: Desk) -> None:
+    job = desk.submit()
+    answers: list[Message] = []
+    renders = Renders(desk.supervisor, lambda _identity, message: answers.append(message) or True)
+    (slot,) = desk.supervisor.slots
+    slot.trouble, slot.start_after = "workers do not start: no torch", time.monotonic() + 60
+    renders.ask(Session(b"viewer", "local", 1, 0), Message("render", {}, job=job), desk.row(job), Path())
+    renders.tend()
+    assert [m.content["message"] for m in answers] == ["workers do not start: no torch"]
+
+
+def test_a_worker_that_renders_is_not_idle(desk: Desk) -> None:
+    worker, job = desk.worker(), desk.submit()
+    renders = Renders(desk.supervisor, lambda _identity, _message: True)
+    renders.ask(Session(b"viewer", "local", 1, 0), Message("render", {}, job=job), desk.row(job), Path())
+    worker.used = float("-inf")
+    desk.foreman.rest(renders.at_work())
+    assert worker.ready
+    desk.foreman.rest(set())
+    assert worker.ending
+
+
 def test_a_second_request_to_shut_down_gives_workers_no_longer_time(desk: Desk) -> None:
     worker, _ = desk.running()
     desk.foreman.stop_all()

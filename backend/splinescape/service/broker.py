@@ -274,7 +274,7 @@ class Broker:
         self._sessions.forget_silent()
         self._foreman.save()
         self._foreman.find_lost()
-        self._foreman.rest()
+        self._foreman.rest(self._renders.at_work())
         if time.monotonic() >= self._next_expiry:
             more = self._foreman.expire()
             self._next_expiry = time.monotonic() + (0 if more else _EXPIRE_EVERY_S)

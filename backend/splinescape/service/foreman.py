@@ -262,11 +262,16 @@ class Foreman:
         if len(self._last_started) > _TURNS_REMEMBERED:
             del self._last_started[next(iter(self._last_started))]
 
-    def rest(self) -> None:
-        """End workers that had nothing to do for so long that their memory is better given back."""
+    def rest(self, rendering: set[str]) -> None:
+        """End workers that had nothing to do for so long that their memory is better given back.
+
+        Args:
+            rendering: ids of workers that have renderings to make, which no job tells.
+        """
         now = time.monotonic()
         for worker in self.supervisor.workers:
-            if worker.ready and worker.job is None and now - worker.used > self.settings.idle_unload_s:
+            idle = worker.ready and worker.job is None and worker.id not in rendering
+            if idle and now - worker.used > self.settings.idle_unload_s:
                 log.info("worker %s is idle and gives its memory back", worker.id[:8])
                 self.supervisor.quit(worker, self.settings.stop_grace_s)
 

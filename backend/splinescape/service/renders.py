@@ -112,8 +112,15 @@ class Renders:
             if now - asked.asked > _FORGET_AFTER_S:
                 del self._asked[key]
                 self.reply(asked.identity, _error(asked, "no worker could render this in time"))
+            elif asked.worker is None and self.supervisor.trouble:
+                del self._asked[key]
+                self.reply(asked.identity, _error(asked, self.supervisor.trouble))
             elif asked.worker is None:
                 self._hand_over(asked)
+
+    def at_work(self) -> set[str]:
+        """The ids of the workers that are rendering."""
+        return {asked.worker for asked in self._asked.values() if asked.worker is not None}
 
 
 def _error(asked: _Asked, text: str) -> Message:

@@ -153,6 +153,12 @@ class Supervisor:
         """The processes that are running."""
         return [slot.worker for slot in self.slots if slot.worker is not None]
 
+    @property
+    def trouble(self) -> str:
+        """Why there is no worker on any device; "" when there is one or one may be had."""
+        hopeful = any(slot.worker is not None or not slot.trouble for slot in self.slots)
+        return "" if hopeful else self.slots[0].trouble
+
     def worker(self, worker_id: str) -> Worker | None:
         """The running worker of that id; None for one that is gone."""
         return next((worker for worker in self.workers if worker.id == worker_id), None)
