@@ -50,6 +50,16 @@ def test_a_service_that_is_not_running(free_port: int) -> None:
         assert client.reason_code == "lost"
 
 
+def test_waiting_for_a_service_that_is_not_running_costs_no_processor_time(free_port: int) -> None:
+    with Client(Keys.make().connection(free_port)) as client:
+        poll_until(client, lost(client))
+        before, ends = time.process_time(), time.monotonic() + 0.5
+        while time.monotonic() < ends:
+            client.wait(0.25)
+            client.poll()
+        assert time.process_time() - before < 0.1
+
+
 def test_it_connects_when_the_service_is_started_later(free_port: int) -> None:
     keys = Keys.make()
     with Client(keys.connection(free_port)) as client:

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -248,10 +249,12 @@ class Client:
             return
         connected = self._session.state == "connected"
         timeout_s = min(timeout_s, _WAIT_CONNECTED_S if connected else _WAIT_LOST_S)
+        if self._session.link is None:
+            time.sleep(max(0.0, timeout_s))  # a poller without sockets would not wait
+            return
         poller = zmq.Poller()
-        if self._session.link is not None:
-            for socket in self._session.link.waitable:
-                poller.register(socket, zmq.POLLIN)
+        for socket in self._session.link.waitable:
+            poller.register(socket, zmq.POLLIN)
         poller.poll(max(0, round(1000 * timeout_s)))
 
     # Asking for things.

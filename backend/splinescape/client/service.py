@@ -39,7 +39,7 @@ def connect(
     Args:
         connection: a connection, the path of a connection file, or None for this machine's own service.
         name: what this program is, for the service's log.
-        wait_s: how long to wait for a service that does not answer.
+        wait_s: how long to try again when it does not answer; the first attempt may take 10 s.
         on_state: called with "lost" and the reason when the connection breaks later, and with "connected" and ""
             when it is back; from within whatever waits at that moment.
 
@@ -120,10 +120,9 @@ class Service:
         ends = time.monotonic() + seconds
         self._turn()
         while self.client.state != "connected":
-            hopeless = self.client.reason_code not in (None, "lost")
-            if hopeless or time.monotonic() > ends:
-                reason = self.client.reason or f"the service does not answer within {seconds:g} s"
-                raise ServiceError(self.client.reason_code or "lost", reason)
+            code, reason = self.client.reason_code, self.client.reason
+            if code is not None and (code != "lost" or time.monotonic() > ends):
+                raise ServiceError(code, reason)
             self.client.wait(_SLEEP_S)
             self._turn()
 
