@@ -758,6 +758,24 @@ def test_a_service_that_cannot_start_says_why_in_one_line(
     assert not (tmp_path / "bad").exists()
 
 
+@pytest.mark.slow
+def test_a_device_that_cannot_work_is_told_with_the_jobs(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "torch.py").write_text("raise ImportError('libcudart is missing')")
+    service = RunningService(tmp_path / "data", "--device", "cpu", env={"PYTHONPATH": str(tmp_path / "site")})
+    try:
+        with connect(service.connection) as client:
+            job = client.submit(picture_png(1), None, {"max_resolution": 64})
+            until(lambda: client.hello().devices[0].trouble, what="that no worker starts")
+            assert client.status(job).state == "queued"
+        ran = cli("jobs", "list", "--remote", service.connection)
+        assert last_line(ran).startswith("warning: cpu: workers do not start: ")
+        assert "libcudart is missing" in last_line(ran)
+        assert service.stop() == 0
+    finally:
+        service.close()
+
+
 # keys
 
 

@@ -38,6 +38,7 @@ def list_jobs(remote: str | None, as_json: bool, everything: bool) -> None:
     """List jobs, the latest first."""
     with _connect(remote) as service:
         infos = list(_all_jobs(service)) if everything else list(service.jobs(limit=_PAGE))
+        devices = service.capabilities.devices
     if as_json:
         for info in infos:
             click.echo(json.dumps(asdict(info)))
@@ -45,6 +46,9 @@ def list_jobs(remote: str | None, as_json: bool, everything: bool) -> None:
         _print_table(infos)
     else:
         click.echo("no jobs")
+    for device in devices:
+        if device.trouble:
+            click.echo(f"warning: {device.device}: {device.trouble}", err=True)
 
 
 @jobs.command(epilog=JOB_HELP)

@@ -23,7 +23,7 @@ LOCAL = "local"
 SHORT = 8
 """Digits of a job's id that are shown."""
 
-_PATIENCE_S, _PATIENCE_LOCAL_S = 5.0, 2.0
+_PATIENCE_S = 2.0
 
 JOB_HELP = "JOB is the beginning of a job's id, as long as only one job begins so."
 
@@ -56,12 +56,14 @@ def open_service(remote: str | None, name: str, on_state: OnState | None = None)
         raise InputError(
             f"there is no connection file {file}: it is made by splinescape keys new, where the service runs"
         )
-    read_connection(file)  # a file that is none is no reason to wait
+    connection = read_connection(file)  # a file that is none is no reason to wait
     try:
-        return connect(file, name, _PATIENCE_LOCAL_S if local else _PATIENCE_S, on_state)
+        return connect(file, name, _PATIENCE_S, on_state)
     except ServiceError as error:
         if local and error.code == "lost":
             raise ServiceError("lost", f"{error}; start it with: splinescape serve") from None
+        if "//127." in connection.endpoint and error.code == "lost":
+            raise ServiceError("lost", f"{error}, or the SSH tunnel is closed") from None
         raise
 
 

@@ -162,7 +162,8 @@ class Device:
     Attributes:
         device: "cpu", "cuda:0", ... name: what people call it. kind: "cpu", "cuda", ...
         memory_total, memory_free: bytes, None when unknown.
-        state: "starting", "idle", "busy" or "asleep". job: what it works on.
+        state: "starting", "idle", "busy", "asleep" or "broken". job: what it works on.
+        trouble: why it is broken, for people.
     """
 
     device: str
@@ -172,6 +173,7 @@ class Device:
     memory_free: int | None = None
     state: str = ""
     job: str | None = None
+    trouble: str = ""
 
 
 @dataclass(frozen=True)
