@@ -4,16 +4,19 @@ import json
 import re
 from pathlib import Path
 
+import click
 import pytest
+from pydantic import BaseModel
 
 from splinescape import CameraPath
 from splinescape.cli.main import cli
 from splinescape.cli.options import flag_of
 from splinescape.config import SceneConfig
+from splinescape.service.settings import ServiceSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-OTHER_TOOLS = {"--extra-index-url", "--quick", "--scaling", "--torch", "--save", "--world"}
+OTHER_TOOLS = {"--extra-index-url", "--quick", "--scaling", "--torch", "--save", "--world", "--user", "--now"}
 
 
 def blocks(page, language):
@@ -37,11 +40,16 @@ def test_links_lead_to_files_and_headings_that_exist(page):
             assert heading in [anchor(h) for h in headings], f"{page.name} links to {target}"
 
 
+def commands(group):
+    for command in group.commands.values():
+        yield command
+        if isinstance(command, click.Group):
+            yield from commands(command)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_flag_that_is_mentioned_exists(page):
-    options = [
-        o for command in cli.commands.values() for p in command.params for o in (*p.opts, *p.secondary_opts)
-    ]
+    options = [o for command in commands(cli) for p in command.params for o in (*p.opts, *p.secondary_opts)]
     known = {*options, "--help", "--version", *OTHER_TOOLS}
     for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z](?![\w*-])", page.read_text(encoding="utf-8")):
         assert flag in known, f"{page.name} mentions {flag}"
@@ -65,3 +73,38 @@ def test_the_table_of_settings_is_complete_and_its_defaults_are_true():
     for name, field in SceneConfig.model_fields.items():
         shown = "on" if field.default is True else str(field.default) or "empty"
         assert table.get(flag_of(name)) == shown, name
+
+
+def service_settings(model=ServiceSettings, prefix=""):
+    """(name, default) of every setting of the service, those of its tables with a dot."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.default, BaseModel):
+            yield from service_settings(type(field.default), f"{name}.")
+        else:
+            yield prefix + name, field.default
+
+
+def test_the_table_of_the_services_settings_is_complete_and_its_defaults_are_true():
+    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8").split("### Settings of the service")[1]
+    table = dict(re.findall(r"^\| `([a-z_.]+)` \| (.*?) \|", text.split("\n## ")[0], re.MULTILINE))
+    known = dict(service_settings())
+    assert sorted(table) == sorted(known)
+    for name, default in known.items():
+        if name == "data_dir":
+            continue
+        shown = (
+            "none" if default is None else json.dumps(default) if isinstance(default, tuple) else str(default)
+        )
+        assert table[name] == shown, name
+
+
+def test_every_command_of_the_service_is_in_the_manual():
+    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    for name, command in cli.commands.items():
+        part = text.split(f"\n## {name}\n")[1].split("\n## ")[0]
+        for sub in getattr(command, "commands", {}):
+            assert re.search(rf"^\| `{sub}\b", part, re.MULTILINE), f"{name} {sub}"
+        for parameter in command.params:
+            hidden = parameter.name in (*SceneConfig.model_fields, "verbose", "quiet")
+            if isinstance(parameter, click.Option) and not hidden:
+                assert parameter.opts[0] in part, f"{name} {parameter.opts[0]}"
