@@ -4,7 +4,8 @@
     python benchmarks/service_render.py --renders 200
 
 Talks to one real worker process through its socket, as the broker does. The first job makes the scene that is looked
-at; a second, longer one is the training that must not get in the way.
+at; a second, longer one is the training that must not get in the way, begun again when it ends too soon. Stretches in
+which other programs used the processors are counted, but not timed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import zmq
 
 from splinescape.protocol.arrays import to_buffer
@@ -28,6 +30,9 @@ from splinescape.protocol.wire import Message, decode, encode, new_id
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 WIDTH, HEIGHT = 512, 384
+STRETCH = 10
+OTHERS_AT_MOST = 0.1
+"""Of one processor, in a stretch of renderings that counts."""
 
 
 class Worker:
@@ -132,19 +137,66 @@ class Times:
         )
 
 
-def measure(worker: Worker, job: str, folder: Path, count: int, while_runs: str | None = None) -> Times:
-    """Render `count` views one after the other, as long as the job `while_runs` does."""
-    began, took = [], []
-    for i in range(count):
-        if while_runs in worker.ended:
-            print(f"the job ended after {i} renderings")
-            break
-        cam_T_world = np.eye(4)
-        cam_T_world[0, 3] = 0.2 * np.sin(i / 20)
-        start = time.perf_counter()
-        worker.render(job, folder, cam_T_world)
-        began.append(start)
-        took.append(time.perf_counter() - start)
+class Others:
+    """Processor time that programs other than this benchmark took."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._ours = [psutil.Process(), psutil.Process(worker.process.pid)]
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin to watch."""
+        self._began, self._at = self._seconds(), time.perf_counter()
+
+    def share(self) -> float:
+        """Of one processor, since then."""
+        return (self._seconds() - self._began) / (time.perf_counter() - self._at)
+
+    def _seconds(self) -> float:
+        times = psutil.cpu_times()
+        busy = sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0)
+        return busy - sum(sum(process.cpu_times()[:2]) for process in self._ours)
+
+
+def measure(
+    worker: Worker,
+    scene: tuple[str, Path],
+    count: int,
+    limit_s: float,
+    trains: Callable[[], str] | None = None,
+) -> Times:
+    """Render `count` views one after the other, beside the job that `trains` begins if there is to be one.
+
+    Stops after `limit_s` seconds with fewer when the machine is hardly ever quiet.
+    """
+    began: list[float] = []
+    took: list[float] = []
+    others, left_out, view = Others(worker), 0, 0
+    until = time.perf_counter() + limit_s
+    job = None
+    while len(took) < count and time.perf_counter() < until:
+        if trains is not None and (job is None or job in worker.ended):
+            job = trains()
+            worker.until(lambda m: m.type == "event" and m.content["kind"] == "stage")
+        starts, ends = [], []
+        others.restart()
+        for _ in range(STRETCH):
+            cam_T_world = np.eye(4)
+            cam_T_world[0, 3] = 0.2 * np.sin(view / 20)
+            view += 1
+            starts.append(time.perf_counter())
+            worker.render(*scene, cam_T_world)
+            ends.append(time.perf_counter())
+        if others.share() > OTHERS_AT_MOST or (job is not None and job in worker.ended):
+            left_out += STRETCH
+            continue
+        began += starts
+        took += [end - start for start, end in zip(starts, ends, strict=True)]
+    if left_out:
+        print(f"({left_out} renderings left out: other programs were busy)")
+    if job is not None and job not in worker.ended:
+        worker.send(Message("stop_job", job=job))
+        worker.until(lambda m: m.type == "finished" and m.job == job)
     return Times(np.array(began), np.array(took))
 
 
@@ -164,6 +216,7 @@ def main() -> None:
     )
     parser.add_argument("--renders", type=int, default=1000)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--limit", type=float, default=300.0, help="seconds for each half at most")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -174,21 +227,21 @@ def main() -> None:
         splats = worker.render(seen, folder / "seen", np.eye(4)).content["splats"]
         print(f"{splats:,} splats, {WIDTH}x{HEIGHT}, rgb + depth + alpha; milliseconds")
         print("                          count      p50      p95      p99      max   p95/own")
-        alone = measure(worker, seen, folder / "seen", max(20, options.renders // 5))
+        scene = (seen, folder / "seen")
+        alone = measure(worker, scene, options.renders // 2, options.limit)
         own_ms = float(np.median(alone.took)) * 1e3
         alone.show("alone", own_ms)
-        start = time.perf_counter()
-        job = worker.begin(folder / "trains", stage="fine", n_frames=20, coarse_min_inpaint_ratio=0.01)
-        worker.until(lambda m: m.type == "event" and m.content["kind"] == "stage")
-        busy = measure(worker, seen, folder / "seen", options.renders, while_runs=job)
+        names = (folder / f"trains{i}" for i in range(100))
+        busy = measure(
+            worker,
+            scene,
+            options.renders,
+            options.limit,
+            lambda: worker.begin(next(names), stage="fine", n_frames=20, coarse_min_inpaint_ratio=0.01),
+        )
         busy.show("beside a job", own_ms)
         for stage, times in by_stage(busy, worker.stages).items():
             times.show(f"  while it does '{stage}'", own_ms)
-        if job not in worker.ended:
-            worker.until(lambda m: m.type == "event" and m.content["kind"] == "scene")
-            live = measure(worker, job, folder / "trains", options.renders // 5, while_runs=job)
-            live.show("of the running job", own_ms)
-        print(f"the job: {worker.ended.get(job, 'not ended')} after {time.perf_counter() - start:.0f} s")
         worker.send(Message("quit"))
         worker.process.wait()
 

@@ -86,6 +86,7 @@ def test_a_device_that_is_not_there_is_refused_with_a_sentence() -> None:
         assert pretend.stderr().splitlines()[-1].startswith("there is no device cuda:63")
 
 
+@pytest.mark.slow
 def test_a_line_with_keys_works_as_one_without(small_picture: Path, tmp_path: Path) -> None:
     with broker(curve=True) as pretend:
         pretend.ready()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 from worker_support import Job, PretendBroker, arrays, broker, make_job, with_odd_engines
 
 from splinescape import load_scene
-from splinescape.jit import njit, num_threads, prepare_helpers, run_chunks
+from splinescape.jit import njit, num_threads, run_chunks, set_lane
 from splinescape.protocol.wire import Message
+from splinescape.service.worker.priority import Gate
 
 CAMS = np.repeat(np.eye(4)[None], 3, 0)
 CAMS[:, 0, 3] = (0.0, 0.1, 3.0)  # the last one sees past the edge
@@ -74,6 +76,7 @@ def test_only_what_was_asked_for_is_answered(odd: PretendBroker, done: Job) -> N
     assert list(arrays(answer)) == ["depth"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["sleep", "spin"])
 def test_a_rendering_does_not_wait_for_a_job(
     engine: str, done: Job, small_picture: Path, tmp_path: Path
@@ -103,6 +106,7 @@ def test_the_job_in_the_making_is_shown_as_it_is_now(
     assert seen.items() <= told.items()
 
 
+@pytest.mark.slow
 def test_a_job_that_another_worker_began_is_shown_from_its_newest_preview(
     odd: PretendBroker, small_picture: Path, side_path: Path, tmp_path: Path
 ) -> None:
@@ -119,6 +123,7 @@ def test_a_job_that_another_worker_began_is_shown_from_its_newest_preview(
         assert np.array_equal(arrays(answer)["rgb"], rendered_here(newest, CAMS, 64, 48)["rgb"])
 
 
+@pytest.mark.slow
 def test_of_many_waiting_views_only_the_newest_two_of_each_requester_are_made(done: Job) -> None:
     with broker() as pretend:
         pretend.ready()
@@ -216,7 +221,7 @@ def test_helpers_are_prepared_and_leave_with_their_thread(monkeypatch: pytest.Mo
         together.wait(60)
 
     def caller() -> None:
-        prepare_helpers(lambda: prepared.append(threading.get_ident()))
+        set_lane(lambda: prepared.append(threading.get_ident()), lambda: None)
         run_chunks(work, 4, chunks=4)
 
     thread = threading.Thread(target=caller)
@@ -248,3 +253,15 @@ def test_the_number_of_threads_is_one_or_more(monkeypatch: pytest.MonkeyPatch) -
     values = np.arange(10)
     run_chunks(_double, 10, values)
     assert np.array_equal(values, 2 * np.arange(10))
+
+
+def test_a_job_waits_for_a_rendering_but_not_long_and_not_again_at_once() -> None:
+    gate = Gate()
+    gate.give_way()  # nobody renders
+    with gate.rendering():
+        began = time.monotonic()
+        gate.give_way()
+        waited = time.monotonic() - began
+        gate.give_way()  # works on for half as long
+        assert time.monotonic() - began < 1.25 * waited
+    assert 0.05 < waited < 5

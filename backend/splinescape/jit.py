@@ -44,20 +44,26 @@ class _Lane(threading.local):
     """What a calling thread has of its own, so that two that compute at once never queue behind each other.
 
     Attributes:
-        prepare: called first by every helper; most systems do not hand a priority on to new threads.
+        prepare: called first by every helper. give_way: called before every chunk.
         helpers: the threads that work beside it, made when first needed and gone with it.
     """
 
     prepare: Callable[[], None] | None = None
+    give_way: Callable[[], None] | None = None
     helpers: ThreadPoolExecutor | None = None
 
 
 _lane = _Lane()
 
 
-def prepare_helpers(prepare: Callable[[], None]) -> None:
-    """Have each helper of the calling thread call `prepare` when it starts, to set its priority for instance."""
-    _lane.prepare, _lane.helpers = prepare, None
+def set_lane(prepare: Callable[[], None], give_way: Callable[[], None]) -> None:
+    """Make the calling thread and its helpers considerate of other threads.
+
+    Args:
+        prepare: called by each helper when it starts: not every system hands a priority on to new threads.
+        give_way: called before every chunk; may wait while others need the processor more.
+    """
+    _lane.prepare, _lane.give_way, _lane.helpers = prepare, give_way, None
 
 
 def _helpers() -> ThreadPoolExecutor:
@@ -80,9 +86,9 @@ def run_chunks(kernel: Callable[..., Any], count: int, *args: Any, chunks: int |
         count: number of work items.
         chunks: how many ranges to cut; default four per thread, so that uneven ranges balance.
     """
-    threads = num_threads()
+    threads, give_way = num_threads(), _lane.give_way
     chunks = min(count, chunks or 4 * threads)
-    if chunks <= 1 or threads == 1:
+    if chunks <= 1 or (threads == 1 and give_way is None):
         if count:
             kernel(0, count, *args)
         return
@@ -93,6 +99,8 @@ def run_chunks(kernel: Callable[..., Any], count: int, *args: Any, chunks: int |
         for i in todo:
             if i >= chunks:
                 return
+            if give_way is not None:
+                give_way()
             kernel(bounds[i], bounds[i + 1], *args)
 
     helping = [_helpers().submit(work) for _ in range(min(threads, chunks) - 1)]

@@ -26,10 +26,10 @@ from splinescape.errors import SplinescapeError
 from splinescape.protocol.wire import Message
 from splinescape.service.worker import device
 from splinescape.service.worker.link import Address, Link
-from splinescape.service.worker.priority import lower_thread_priority
+from splinescape.service.worker.priority import Gate, lower_thread_priority
 from splinescape.service.worker.render import RenderDesk
 
-_SWITCH_INTERVAL_S = 0.0005
+_SWITCH_INTERVAL_S = 0.00005
 _QUIT_GRACE_S = 1.0
 _FLUSH_S = 1.0
 _NO_DEVICE = 72
@@ -48,20 +48,21 @@ class Worker:
         self._lock = threading.Lock()
         self._quitting = False
         self._link = Link(address, self._on_message, self._beat)
-        self._desk = RenderDesk(self._link.send)
+        self._gate = Gate()
+        self._desk = RenderDesk(self._link.send, self._gate)
 
     def run(self) -> None:
         """Live until the broker says quit."""
         self._link.start()
         self._say_ready()
-        from splinescape.jit import prepare_helpers
+        from splinescape.jit import set_lane
         from splinescape.service.worker.scenes import Scenes
 
         scenes = Scenes()
         self._desk.open(scenes)
         # From here on this thread and all that it starts step back for renderings.
         lower_thread_priority()
-        prepare_helpers(lower_thread_priority)
+        set_lane(lower_thread_priority, self._gate.give_way)
         try:
             device.warm_up()
         except Exception:

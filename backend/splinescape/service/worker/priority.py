@@ -1,13 +1,23 @@
-"""Work that may wait steps back for work that somebody is looking at."""
+"""Work that may wait steps back for work that somebody is looking at.
+
+Two things see to that, and neither costs a job anything while nobody looks: threads of a job have a somewhat lower
+priority, and they stop between the chunks of their work while a rendering is made.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import sys
 import threading
+import time
+from collections.abc import Iterator
 
-_NICE = 10
+_NICE = 5
+"""At 10, another program that keeps all processors busy would leave a job with a twentieth of them."""
+_LONGEST_PAUSE_S = 0.1
+_CREDIT = 0.5
 _THREAD_PRIORITY_BELOW_NORMAL = -1
 
 
@@ -22,3 +32,34 @@ def lower_thread_priority() -> None:
         kernel = ctypes.WinDLL("kernel32")
         kernel.GetCurrentThread.restype = ctypes.c_void_p
         kernel.SetThreadPriority(ctypes.c_void_p(kernel.GetCurrentThread()), _THREAD_PRIORITY_BELOW_NORMAL)
+
+
+class Gate:
+    """Lets renderings pass while a job waits, though never so long that the job does not get on.
+
+    A job that has waited works on for half as long before it waits again, so that an artist who turns the view without
+    pause slows it down but does not stop it.
+    """
+
+    def __init__(self) -> None:
+        self._free = threading.Event()
+        self._free.set()
+        self._credit_until = 0.0
+
+    @contextlib.contextmanager
+    def rendering(self) -> Iterator[None]:
+        """What is in this block goes first."""
+        self._free.clear()
+        try:
+            yield
+        finally:
+            self._free.set()
+
+    def give_way(self) -> None:
+        """Wait for the rendering that is being made, if there is one and it is the job's turn to wait."""
+        if self._free.is_set() or time.monotonic() < self._credit_until:
+            return
+        began = time.monotonic()
+        self._free.wait(_LONGEST_PAUSE_S)
+        now = time.monotonic()
+        self._credit_until = now + _CREDIT * (now - began)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from splinescape.errors import SplinescapeError, is_out_of_memory
 from splinescape.protocol.errors import ErrorCode, ServiceError
 from splinescape.protocol.wire import Buffer, Message
+from splinescape.service.worker.priority import Gate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,10 +74,12 @@ class RenderDesk:
 
     Args:
         send: passes answers to the broker.
+        gate: holds a job back meanwhile.
     """
 
-    def __init__(self, send: Callable[[Message], None]) -> None:
+    def __init__(self, send: Callable[[Message], None], gate: Gate) -> None:
         self._send = send
+        self._gate = gate
         self._waiting: deque[Message] = deque()
         self._more = threading.Condition()
 
@@ -107,7 +110,9 @@ class RenderDesk:
                 with self._more:
                     self._more.wait_for(lambda: self._waiting)
                     message = self._waiting.popleft()
-                self._send(renderer.answer(message))
+                with self._gate.rendering():
+                    answer = renderer.answer(message)
+                self._send(answer)
 
 
 class _Renderer:
