@@ -364,6 +364,7 @@ def test_a_terminal_shows_bars_with_stages_and_the_time_left(
     assert re.search(r"sending the picture, kB .*[0-9]+/[0-9]+", text)
 
 
+@pytest.mark.slow
 def test_it_says_who_else_waits(
     service: RunningService, client: Service, picture: Path, big_picture: Path, tmp_path: Path
 ) -> None:
@@ -477,6 +478,58 @@ def test_a_second_ctrl_c_leaves_the_job_running(
 
 
 @posix
+@pytest.mark.slow
+def test_ctrl_c_without_a_connection_leaves_the_job_alone(big_picture: Path, tmp_path: Path) -> None:
+    service = RunningService(tmp_path / "data", "--device", "cpu")
+    try:
+        running = long_job(service, big_picture, tmp_path / "out")
+        service.kill()
+        running.says("trying again")
+        running.interrupt()
+        ran = running.end()
+        assert ran.code == 130
+        watch = f"splinescape jobs watch {job_in(ran)} --remote {service.connection}"
+        assert last_line(ran) == f"stopped: there is no connection; the job goes on, see it with: {watch}"
+    finally:
+        service.close()
+
+
+@posix
+def test_ctrl_c_while_results_come_says_how_to_get_the_rest(tmp_path: Path) -> None:
+    job = "0" * 32
+    with StandIn() as service:
+        files = Files({"gf.ply": b"scene" * 100_000})
+        files.serve_from(service)
+
+        def fetch(request: Message) -> Message | None:
+            if request.content["offset"]:
+                return None
+            running.interrupt()
+            return files.fetch(request)
+
+        service.answers |= {
+            "list": lambda request: reply(
+                request, {"jobs": [] if request.content["before"] else [{"id": job, "state": "done"}]}
+            ),
+            "fetch": fetch,
+        }
+        write_connection(tmp_path / "standin.json", service.connection)
+        remote = ("--out", tmp_path / "out", "--remote", tmp_path / "standin.json")
+        running = Running("jobs", "fetch", "0", *remote)
+        ran = running.end()
+        assert ran.code == 130
+        assert last_line(ran).startswith(
+            "stopped: the results stay at the service; fetch them with: splinescape"
+        )
+        again = last_line(ran).split("splinescape ")[1]
+        assert again == f"jobs fetch {job[:8]} --out {tmp_path / 'out'} --remote {tmp_path / 'standin.json'}"
+        assert not (tmp_path / "out" / "gf.ply").exists()
+        service.answers["fetch"] = files.fetch
+        assert run(*again.split()).code == 0
+    assert (tmp_path / "out" / "gf.ply").read_bytes() == b"scene" * 100_000
+
+
+@posix
 def test_ctrl_c_while_the_picture_is_sent_begins_nothing(big_picture: Path, tmp_path: Path) -> None:
     with StandIn() as service:
         inbox = Inbox()
@@ -547,7 +600,7 @@ def test_jobs_are_listed_for_people_and_for_programs(client: Service, jobs: Call
     older, newer = make_job(client, 4), make_job(client, 5)
     client.pin(older)
     table = jobs("list").out.splitlines()
-    assert table[0].split() == ["job", "name", "owner", "state", "progress", "splats", "age", "device"]
+    assert table[0].split() == ["job", "name", "owner", "state", "age", "splats", "device", "progress"]
     assert table[1].split()[:4] == [newer[:8], "small", "local", "done"]
     assert table[2].split()[:5] == [older[:8], "small", "local", "done,", "pinned"]
     lines = [json.loads(line) for line in jobs("list", "--json").out.splitlines()]

@@ -55,6 +55,11 @@ def follow(
     except KeyboardInterrupt:
         stopped = True
         _cancel_unless_pressed_again(service, job, display, remote)
+    except ServiceError as error:
+        if error.code != "lost":
+            raise
+        see = jobs_command("watch", job, remote)
+        raise ServiceError("lost", f"{error}; the job goes on, see it with: {see}") from None
     info = service.status(job)
     if info.state == "cancelled":
         again = jobs_command("resume", job, remote)

@@ -218,23 +218,28 @@ def _change(starts: tuple[str, ...], remote: str | None, do: Callable[[Service, 
 def _print_table(infos: list[JobInfo]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(box=None, pad_edge=False)
-    for column in ("job", "name", "owner", "state", "progress", "splats", "age", "device"):
+    def cut(text: str) -> Text:
+        return Text(text, no_wrap=True, overflow="ellipsis")
+
+    table = Table(box=None, pad_edge=False, header_style="")
+    for column in ("job", "name", "owner", "state", "age", "splats", "device", "progress"):
         numbers = column in ("splats", "age")
+        # What is too long for a terminal is cut in these two columns only.
         table.add_column(
             column, justify="right" if numbers else "left", no_wrap=column not in ("name", "progress")
         )
     for info in infos:
         table.add_row(
             info.id[:SHORT],
-            info.name,
+            cut(info.name),
             info.owner,
             f"{info.state}, pinned" if info.pinned else info.state,
-            _progress(info),
-            f"{info.splats:,}" if info.splats else "",
             _age(info),
+            f"{info.splats:,}" if info.splats else "",
             info.device or "",
+            cut(_progress(info)),
         )
     width = None if sys.stdout.isatty() else _WIDE
     Console(markup=False, highlight=False, width=width).print(table)
