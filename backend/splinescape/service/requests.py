@@ -351,9 +351,11 @@ def parse_request(message: Message, limits: Limits) -> Request:
         request = _content(message.content, schema)
         request.check(message, limits)
     except InputError as error:
-        raise ServiceError("bad_input", f"'{message.type}': {error}") from None
+        raise ServiceError("bad_input", str(error)) from None
     except ServiceError as error:
-        raise ServiceError(error.code, f"'{message.type}': {error}") from None
+        # A malformed message is a matter for programmers, who want to know of which call; the rest is for everybody.
+        prefix = f"'{message.type}': " if error.code == "bad_message" else ""
+        raise ServiceError(error.code, f"{prefix}{error}") from None
     return request
 
 
