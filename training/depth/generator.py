@@ -102,9 +102,7 @@ class Generator:
         kind = np.asarray(kinds if kinds is not None else [-1] * n, np.int32)
         counts = np.zeros(7, np.int64)
         numbers = np.asarray(seeds, np.uint64)  # a name keeps it alive: a pointer does not
-        handle = self._lib.worlds_build(
-            _pointer(numbers), _pointer(kind), n, self.threads, _pointer(counts)
-        )
+        handle = self._lib.worlds_build(_pointer(numbers), _pointer(kind), n, self.threads, _pointer(counts))
         try:
             room = (counts * self._sizes + _ALIGN - 1) // _ALIGN * _ALIGN
             offsets = np.concatenate([[0], np.cumsum(room)[:-1]]).astype(np.int64)
