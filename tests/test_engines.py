@@ -7,7 +7,16 @@ import pytest
 from core_support import DepthOf, InpaintOf
 
 from splinescape import SceneConfig, ScenePipeline, View, engines
-from splinescape.engines import EngineEntry, choose, depth_estimator, inpainter, rasterizer
+from splinescape.engines import (
+    Choice,
+    EngineEntry,
+    MemoryTier,
+    choose,
+    depth_estimator,
+    inpainter,
+    pick,
+    rasterizer,
+)
 from splinescape.errors import EngineUnavailableError, InputError
 
 
@@ -111,3 +120,34 @@ def test_an_engines_own_error_is_not_hidden():
 
     with pytest.raises(RuntimeError, match="device 3"):
         ScenePipeline(depth=DepthOf(fail), rasterizer="cpu").run(np.zeros((32, 32, 3), np.uint8))
+
+
+def test_below_the_first_tier_an_engine_is_made_to_take_less_memory_where_it_can():
+    both = EngineEntry("both", lambda: None, lambda _: "full", make_lean=lambda _: "lean")
+    assert [both.build(SceneConfig(), tier) for tier in MemoryTier] == ["full", "lean", "lean"]
+    only = EngineEntry("only", lambda: None, lambda _: "full")
+    assert [only.build(SceneConfig(), tier) for tier in MemoryTier] == ["full"] * 3
+
+
+def test_at_the_last_tier_an_engine_that_needs_the_devices_memory_is_not_chosen_any_more():
+    heavy = EngineEntry("heavy", lambda: None, lambda _: "heavy", heavy=True)
+    light = EngineEntry("light", lambda: None, lambda _: "light")
+    names = [pick("paint", [heavy, light], None, tier)[0].name for tier in MemoryTier]
+    assert names == ["heavy", "heavy", "light"]
+    assert (
+        "heavy not used: there is not enough memory"
+        in pick("paint", [heavy, light], None, MemoryTier.LEAST)[1]
+    )
+    with pytest.raises(
+        EngineUnavailableError, match="paint engine 'heavy' cannot run here: there is not enough"
+    ):
+        pick("paint", [heavy, light], "heavy", MemoryTier.LEAST)
+
+
+def test_a_choice_made_before_is_reported_as_if_the_pipeline_had_made_it():
+    rgb = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    events = []
+    choice = Choice(rasterizer("cpu"), "cpu", "best available")
+    result = ScenePipeline(rasterizer=choice).run(rgb, on_event=events.append)
+    assert result.scene.meta.engines["raster"] == "cpu"
+    assert "raster engine: cpu (best available)" in map(str, events)

@@ -82,6 +82,15 @@ def test_coverage_asks_for_all_views_at_once(engine: adapter.GsplatRasterizer) -
     assert torch.equal(engine.coverage(*args), TorchRasterizer().coverage(*args))
 
 
+def test_coverage_in_less_memory_is_the_same(engine: adapter.GsplatRasterizer) -> None:
+    lean = adapter.GsplatRasterizer(one_view_at_a_time=True)
+    lean.device = engine.device
+    case = random_case(n=30)
+    cams, Ks = torch.stack([case.cam_T_world] * 3), torch.stack([case.K_33, case.K_33 * 1.1, case.K_33])
+    args = (*case.params[:4], cams, Ks, case.width, case.height)
+    assert torch.equal(lean.coverage(*args), engine.coverage(*args))
+
+
 def test_no_splats_and_no_views_never_reach_gsplat(engine: adapter.GsplatRasterizer) -> None:
     case = random_case(n=2)
     none = tuple(t[:0].requires_grad_() for t in case.params)
