@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 _NICE = 5
 """At 10, another program that keeps all processors busy would leave a job with a twentieth of them."""
+_NICE_OF_PROCESS = os.getpriority(os.PRIO_PROCESS, os.getpid()) if sys.platform == "linux" else 0
 _LONGEST_PAUSE_S = 0.1
 _CREDIT = 0.5
 _THREAD_PRIORITY_BELOW_NORMAL = -1
@@ -27,7 +28,8 @@ def lower_thread_priority() -> None:
     A thread that begins later in this one has the same priority on Linux, the normal one on Windows.
     """
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        with contextlib.suppress(OSError):  # a sandbox may forbid it
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(19, _NICE_OF_PROCESS + _NICE))
     elif sys.platform == "win32":
         kernel = ctypes.WinDLL("kernel32")
         kernel.GetCurrentThread.restype = ctypes.c_void_p
