@@ -18,7 +18,7 @@ _NICE = 5
 """At 10, another program that keeps all processors busy would leave a job with a twentieth of them."""
 _NICE_OF_PROCESS = os.getpriority(os.PRIO_PROCESS, os.getpid()) if sys.platform == "linux" else 0
 _LONGEST_PAUSE_S = 0.1
-_CREDIT = 0.5
+_CREDIT = 0.25
 _THREAD_PRIORITY_BELOW_NORMAL = -1
 
 
@@ -39,8 +39,8 @@ def lower_thread_priority() -> None:
 class Gate:
     """Lets renderings pass while a job waits, though never so long that the job does not get on.
 
-    A job that has waited works on for half as long before it waits again, so that an artist who turns the view without
-    pause slows it down but does not stop it.
+    A job that has waited works on for a quarter as long before it waits again, so that an artist who turns the view
+    without pause slows it down but does not stop it.
     """
 
     def __init__(self) -> None:
