@@ -165,7 +165,7 @@ def test_views_that_make_no_sense_are_refused(
 
 def test_a_view_too_large_for_memory_is_refused_and_the_next_is_made(odd: PretendBroker, done: Job) -> None:
     many = np.repeat(np.eye(4)[None], 1000, 0)
-    answer = odd.answer(odd.ask_render(done, (100_000, 100_000), many))
+    answer = odd.answer(odd.ask_render(done, (1_000_000, 1_000_000), many))
     assert (answer.type, answer.content["code"]) == ("error", "unavailable")
     assert "not enough memory" in answer.content["message"]
     assert odd.answer(odd.ask_render(done)).type == "reply"
