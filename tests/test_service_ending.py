@@ -59,9 +59,9 @@ def test_a_listener_whose_key_is_revoked_hears_nothing_more_though_it_says_nothi
     keyring.new("desk")
     broker = Broker(settings, store, keyring, "tcp://127.0.0.1:*")
     for name in ("laptop", "desk"):
-        broker._sessions.get(name.encode(), name).subscribed = True
+        broker._door.sessions.get(name.encode(), name).subscribed = True
     Keyring.open(tmp_path / "keys").revoke("laptop")  # as another process does
     broker._seldom()
-    assert [session.user for session in broker._sessions.listeners(None)] == ["desk"]
+    assert [session.user for session in broker._door.sessions.listeners(None)] == ["desk"]
     broker.close()
     store.close()

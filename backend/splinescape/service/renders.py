@@ -36,11 +36,11 @@ class Renders:
     """All renderings that somebody waits for.
 
     Attributes:
-        reply: sends a message to a connection.
+        reply: answers a connection.
     """
 
     supervisor: Supervisor
-    reply: Callable[[bytes, Message], bool]
+    reply: Callable[[bytes, Message], None]
     _asked: dict[str, _Asked] = field(default_factory=dict)
 
     def ask(self, session: Session, message: Message, row: JobRow, folder: Path) -> None:
