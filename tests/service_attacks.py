@@ -243,11 +243,24 @@ def deaf(connection: Connection) -> None:
     time.sleep(1)
 
 
+def endless(connection: Connection) -> None:
+    """A message that never ends: frame after frame of 1 MiB, and none is the last."""
+    line = dealer(connection)
+    line.sndhwm = 4
+    line.send_multipart(encode(Message("hello", _HELLO)))
+    frame, ends = bytes(2**20), time.monotonic() + 15
+    while time.monotonic() < ends:
+        try:
+            line.send(frame, zmq.SNDMORE | zmq.NOBLOCK)
+        except zmq.Again:
+            time.sleep(0.001)
+
+
 _HELLO = {"client": "deaf", "session": new_id(), "version": "0"}
 
 ATTACKS = {
     each.__name__: each
-    for each in (garbage, wrong_keys, replayed_bytes, fuzz, huge_frame, flood, same_again, deaf)
+    for each in (garbage, wrong_keys, replayed_bytes, fuzz, huge_frame, flood, same_again, deaf, endless)
 }
 
 if __name__ == "__main__":

@@ -190,8 +190,8 @@ class Lines:
         return self._fits(line, size)
 
     def _fits(self, line: Line, size: int) -> bool:
-        if line.waiting + size <= _WAITING_ALWAYS or not HAS_COUNTERS:
-            return True
+        if line.ended is not None or line.waiting + size <= _WAITING_ALWAYS or not HAS_COUNTERS:
+            return True  # what is for nobody, ZeroMQ drops
         waiting = [other.waiting for other in self._by_fd.values() if other.waiting > 0]
         if line.waiting <= 0:
             return size <= _WAITING or sum(waiting) < _WAITING_TOGETHER
@@ -213,9 +213,8 @@ class Lines:
         quiet = worked - self._worked < _BUSY_S and now - self._looked < _LOOK_AT_LEAST_S
         if quiet or now < self._look_again:
             return _LOOK_S
-        stalled = (
-            now - self._looked > _LOOK_AT_LEAST_S + _STALLED_S
-        )  # much may wait that nobody had the time to ask for
+        # Then much may wait that nobody had the time to ask for.
+        stalled = now - self._looked > _LOOK_AT_LEAST_S + _STALLED_S
         self._looked, self._worked = now, worked
         self._look_at_all(now, all_shown)
         if all_shown and not stalled:
