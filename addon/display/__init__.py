@@ -1,0 +1,1 @@
+"""How splats look in Blender: points, real Gaussians in the viewport, materials."""

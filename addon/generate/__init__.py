@@ -1,0 +1,1 @@
+"""Generate Scene: a job at the service, followed from a timer, lost by nothing."""

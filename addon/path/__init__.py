@@ -1,0 +1,1 @@
+"""The camera path: an ordinary Blender curve, or whatever else moves a camera, read as poses."""

@@ -1,0 +1,1 @@
+"""Splats as point clouds: in from files, out to files, transforms."""
