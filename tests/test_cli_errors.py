@@ -13,7 +13,7 @@ from PIL import Image
 
 from splinescape.cli.errors import explain
 from splinescape.config import SceneConfig
-from splinescape.io.ply import write_ply
+from splinescape.io.formats import save_scene
 from splinescape.scene.meta import SceneMeta
 from splinescape.scene.splats import Splats
 
@@ -116,7 +116,7 @@ def tiny_scene(tmp_path: Path) -> Path:
         torch.tensor([2.0]),
         torch.ones(1, 1, 3),
     )
-    write_ply(
+    save_scene(
         path,
         splats,
         SceneMeta(K_33=np.array([[60, 0, 32], [0, 60, 24], [0, 0, 1]], float), width=64, height=48),

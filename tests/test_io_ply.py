@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from io_support import bits, make_meta, make_splats
 
 from splinescape.errors import InputError
-from splinescape.io.ply import read_ply, write_ply
+from splinescape.io.formats import load_splats, save_scene
 from splinescape.scene.meta import SceneMeta
 from splinescape.scene.splats import Splats
 
@@ -71,15 +71,15 @@ def assert_same(a: Splats, b: Splats) -> None:
 @pytest.mark.parametrize("n", [0, 1, 1000])
 def test_round_trip_keeps_every_bit(tmp_path: Path, n: int, coefficients: int) -> None:
     splats = make_splats(n, coefficients)
-    write_ply(tmp_path / "gf.ply", splats, make_meta())
-    assert_same(read_ply(tmp_path / "gf.ply")[0], splats)
+    save_scene(tmp_path / "gf.ply", splats, make_meta())
+    assert_same(load_splats(tmp_path / "gf.ply")[0], splats)
 
 
 def test_round_trip_keeps_unusual_numbers(tmp_path: Path) -> None:
     means = torch.tensor([[-0.0, 1e-42, 3e38], [0.1, -1e-38, -3e38]])
     splats = Splats(means, -means.sign() * 80, torch.eye(4)[:2], torch.tensor([90.0, -90.0]), -means[:, None])
-    write_ply(tmp_path / "gf.ply", splats, SceneMeta())
-    assert_same(read_ply(tmp_path / "gf.ply")[0], splats)
+    save_scene(tmp_path / "gf.ply", splats, SceneMeta())
+    assert_same(load_splats(tmp_path / "gf.ply")[0], splats)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -94,14 +94,14 @@ def test_round_trip_keeps_any_finite_number(tmp_path: Path, numbers: np.ndarray)
     rows = torch.from_numpy(numbers)
     quats = torch.nn.functional.normalize(torch.randn(22, 4), dim=1)
     splats = Splats(rows[:, :3], rows[:, 3:6], quats, rows[:, 6], rows[:, 7:19].reshape(22, 4, 3))
-    write_ply(tmp_path / "gf.ply", splats, SceneMeta())
-    assert_same(read_ply(tmp_path / "gf.ply")[0], splats)
+    save_scene(tmp_path / "gf.ply", splats, SceneMeta())
+    assert_same(load_splats(tmp_path / "gf.ply")[0], splats)
 
 
 def test_round_trip_keeps_the_meta(tmp_path: Path) -> None:
     meta = make_meta()
-    write_ply(tmp_path / "gf.ply", make_splats(3), meta)
-    read = read_ply(tmp_path / "gf.ply")[1]
+    save_scene(tmp_path / "gf.ply", make_splats(3), meta)
+    read = load_splats(tmp_path / "gf.ply")[1]
     assert meta.K_33 is not None and read.K_33 is not None
     assert read.K_33.tobytes() == meta.K_33.tobytes()
     assert (read.width, read.height, read.units, read.up) == (512, 384, "metres", "-y")
@@ -109,16 +109,16 @@ def test_round_trip_keeps_the_meta(tmp_path: Path) -> None:
 
 
 def test_meta_of_a_scene_without_a_camera(tmp_path: Path) -> None:
-    write_ply(tmp_path / "gf.ply", make_splats(3), SceneMeta(version="0.1.0"))
-    read = read_ply(tmp_path / "gf.ply")[1]
+    save_scene(tmp_path / "gf.ply", make_splats(3), SceneMeta(version="0.1.0"))
+    read = load_splats(tmp_path / "gf.ply")[1]
     assert (read.K_33, read.width, read.height, read.seed, read.units) == (None, None, None, None, "relative")
 
 
 def test_writing_what_was_read_gives_the_same_file(tmp_path: Path) -> None:
     splats = make_splats(500)
     odd = replace(splats, quats=splats.quats * 3.7)
-    write_ply(tmp_path / "first.ply", odd, make_meta())
-    write_ply(tmp_path / "second.ply", *read_ply(tmp_path / "first.ply"))
+    save_scene(tmp_path / "first.ply", odd, make_meta())
+    save_scene(tmp_path / "second.ply", *load_splats(tmp_path / "first.ply"))
     assert (tmp_path / "first.ply").read_bytes() == (tmp_path / "second.ply").read_bytes()
 
 
@@ -126,7 +126,7 @@ def test_quaternions_are_written_with_unit_length(tmp_path: Path) -> None:
     splats = make_splats(100)
     zero = torch.zeros(1, 4)
     quats = torch.cat([splats.quats[1:] * torch.linspace(1e-15, 1e15, 99)[:, None], zero])
-    write_ply(tmp_path / "gf.ply", replace(splats, quats=quats), SceneMeta())
+    save_scene(tmp_path / "gf.ply", replace(splats, quats=quats), SceneMeta())
     stored = plyfile.PlyData.read(tmp_path / "gf.ply")["vertex"]
     norms = np.linalg.norm(np.stack([stored[f"rot_{i}"] for i in range(4)]).astype(np.float64), axis=0)
     np.testing.assert_allclose(norms, 1, atol=1e-6)
@@ -136,7 +136,7 @@ def test_quaternions_are_written_with_unit_length(tmp_path: Path) -> None:
 @pytest.mark.parametrize("coefficients", [1, 16])
 def test_layout_is_the_standard_one(tmp_path: Path, coefficients: int) -> None:
     splats = make_splats(40, coefficients)
-    write_ply(tmp_path / "gf.ply", splats, make_meta())
+    save_scene(tmp_path / "gf.ply", splats, make_meta())
     ply = plyfile.PlyData.read(tmp_path / "gf.ply")
     rest = [f"f_rest_{i}" for i in range(3 * (coefficients - 1))]
     expected = ["x", "y", "z", *DC, *rest, "opacity", "scale_0", "scale_1", "scale_2"]
@@ -149,7 +149,7 @@ def test_layout_is_the_standard_one(tmp_path: Path, coefficients: int) -> None:
 
 
 def test_header_tells_version_camera_units_and_up_axis(tmp_path: Path) -> None:
-    write_ply(tmp_path / "gf.ply", make_splats(1), make_meta())
+    save_scene(tmp_path / "gf.ply", make_splats(1), make_meta())
     comments = plyfile.PlyData.read(tmp_path / "gf.ply").comments
     assert "splinescape.version 0.1.0" in comments
     assert "splinescape.units metres" in comments
@@ -173,8 +173,8 @@ def test_writes_a_scene_in_training(tmp_path: Path) -> None:
     splats = make_splats(10)
     for _, tensor in splats.tensors():
         tensor.requires_grad_(True)
-    write_ply(tmp_path / "gf.ply", splats, SceneMeta())
-    assert_same(read_ply(tmp_path / "gf.ply")[0], splats)
+    save_scene(tmp_path / "gf.ply", splats, SceneMeta())
+    assert_same(load_splats(tmp_path / "gf.ply")[0], splats)
 
 
 # Files of other tools
@@ -188,7 +188,7 @@ def test_inria_layout_with_normals_and_45_harmonics(tmp_path: Path) -> None:
     assert len(order) == 62
     columns |= {name: np.zeros(200, np.float32) for name in ("nx", "ny", "nz")}
     write_foreign(tmp_path / "point_cloud.ply", {name: columns[name] for name in order})
-    read, meta = read_ply(tmp_path / "point_cloud.ply")
+    read, meta = load_splats(tmp_path / "point_cloud.ply")
     assert_same(read, splats)
     assert (meta.version, meta.units, meta.K_33) == ("", "relative", None)
 
@@ -201,7 +201,7 @@ def test_any_number_type_byte_order_text_and_degree(
 ) -> None:
     splats = make_splats(30, coefficients)
     write_foreign(tmp_path / "a.ply", columns_of(splats), kind=kind, text=text)
-    assert_same(read_ply(tmp_path / "a.ply")[0], splats)
+    assert_same(load_splats(tmp_path / "a.ply")[0], splats)
 
 
 def test_any_order_and_extra_fields(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_any_order_and_extra_fields(tmp_path: Path) -> None:
     write_foreign(
         tmp_path / "a.ply", {name: columns[name] for name in names}, kinds={"red": "u1", "label": "i4"}
     )
-    assert_same(read_ply(tmp_path / "a.ply")[0], splats)
+    assert_same(load_splats(tmp_path / "a.ply")[0], splats)
 
 
 @pytest.mark.parametrize("text", [False, True])
@@ -220,28 +220,28 @@ def test_other_elements_around_the_splats(tmp_path: Path, text: bool) -> None:
     splats = make_splats(20)
     camera = plyfile.PlyElement.describe(np.zeros(3, [("fov", "f8"), ("id", "u1")]), "camera")
     write_foreign(tmp_path / "a.ply", columns_of(splats), text=text, before=[camera], after=[faces()])
-    assert_same(read_ply(tmp_path / "a.ply")[0], splats)
+    assert_same(load_splats(tmp_path / "a.ply")[0], splats)
 
 
 def test_text_with_lists_before_the_splats(tmp_path: Path) -> None:
     splats = make_splats(20)
     write_foreign(tmp_path / "a.ply", columns_of(splats), text=True, before=[faces()])
-    assert_same(read_ply(tmp_path / "a.ply")[0], splats)
+    assert_same(load_splats(tmp_path / "a.ply")[0], splats)
 
 
 def test_binary_lists_before_the_splats_are_refused(tmp_path: Path) -> None:
     write_foreign(tmp_path / "a.ply", columns_of(make_splats(2)), before=[faces()])
     with pytest.raises(InputError, match="'face' with lists"):
-        read_ply(tmp_path / "a.ply")
+        load_splats(tmp_path / "a.ply")
 
 
 @pytest.mark.parametrize("newline", [b"\r\n", b"\r"])
 def test_line_ends_of_other_systems(tmp_path: Path, newline: bytes) -> None:
     splats = make_splats(20)
-    write_ply(tmp_path / "a.ply", splats, make_meta())
+    save_scene(tmp_path / "a.ply", splats, make_meta())
     header, data = (tmp_path / "a.ply").read_bytes().split(b"end_header\n", 1)
     (tmp_path / "b.ply").write_bytes((header + b"end_header\n").replace(b"\n", newline) + data)
-    read, meta = read_ply(tmp_path / "b.ply")
+    read, meta = load_splats(tmp_path / "b.ply")
     assert_same(read, splats)
     assert meta.width == 512
 
@@ -252,7 +252,7 @@ def test_quaternions_of_any_length_are_normalised(tmp_path: Path) -> None:
     for i in range(4):
         columns[f"rot_{i}"] = columns[f"rot_{i}"] * np.float32(5.5)
     write_foreign(tmp_path / "a.ply", columns)
-    read = read_ply(tmp_path / "a.ply")[0]
+    read = load_splats(tmp_path / "a.ply")[0]
     torch.testing.assert_close(read.quats, splats.quats, atol=1e-6, rtol=0)
 
 
@@ -261,7 +261,7 @@ def test_flat_splats_of_2dgs_get_a_thin_third_axis(tmp_path: Path) -> None:
     columns = columns_of(splats)
     del columns["scale_2"]
     write_foreign(tmp_path / "a.ply", columns)
-    read = read_ply(tmp_path / "a.ply")[0]
+    read = load_splats(tmp_path / "a.ply")[0]
     assert bits(read.log_scales[:, :2]) == bits(splats.log_scales[:, :2])
     np.testing.assert_allclose(read.scales[:, 2], 1e-6, rtol=1e-5)
 
@@ -270,7 +270,7 @@ def test_opacities_of_exactly_zero_and_one_become_finite(tmp_path: Path) -> None
     columns = columns_of(make_splats(2))
     columns["opacity"] = np.array([np.inf, -np.inf], np.float32)
     write_foreign(tmp_path / "a.ply", columns)
-    opacities = read_ply(tmp_path / "a.ply")[0].opacities
+    opacities = load_splats(tmp_path / "a.ply")[0].opacities
     assert 1 - 1e-6 < opacities[0] <= 1
     assert 0 <= opacities[1] < 1e-6
 
@@ -289,7 +289,7 @@ def test_splats_with_numbers_that_are_not_finite_are_left_out_and_counted(
     columns[name][[3, 7]] = value
     write_foreign(tmp_path / "a.ply", columns)
     with caplog.at_level(logging.WARNING):
-        read, meta = read_ply(tmp_path / "a.ply")
+        read, meta = load_splats(tmp_path / "a.ply")
     assert_same(read, splats.select(torch.tensor([0, 1, 2, 4, 5, 6, 8, 9])))
     assert meta.dropped == 2
     assert "left out 2 of 10 splats" in caplog.text and "number 3" in caplog.text
@@ -299,7 +299,7 @@ def test_scales_beyond_every_float_are_left_out(tmp_path: Path) -> None:
     columns = columns_of(make_splats(3))
     columns["scale_1"] = np.array([0, 1e30, 0], np.float32)
     write_foreign(tmp_path / "a.ply", columns)
-    read, meta = read_ply(tmp_path / "a.ply")
+    read, meta = load_splats(tmp_path / "a.ply")
     assert (len(read), meta.dropped) == (2, 1)
     assert torch.isfinite(read.scales).all()
 
@@ -312,7 +312,7 @@ def test_harmonics_of_degree_4_are_cut_to_3(tmp_path: Path, caplog: pytest.LogCa
         for k in range(15):
             columns[f"f_rest_{c * 24 + k}"] = splats.sh[:, 1 + k, c].numpy()
     write_foreign(tmp_path / "a.ply", columns)
-    assert bits(read_ply(tmp_path / "a.ply")[0].sh[:, 1:]) == bits(splats.sh[:, 1:])
+    assert bits(load_splats(tmp_path / "a.ply")[0].sh[:, 1:]) == bits(splats.sh[:, 1:])
     assert "above degree 3" in caplog.text
 
 
@@ -321,14 +321,14 @@ def test_an_incomplete_band_is_left_out(tmp_path: Path, caplog: pytest.LogCaptur
     columns = columns_of(make_splats(10))
     columns |= {f"f_rest_{i}": np.ones(10) for i in range(count)}
     write_foreign(tmp_path / "a.ply", columns)
-    assert read_ply(tmp_path / "a.ply")[0].sh.shape == (10, 1, 3)
+    assert load_splats(tmp_path / "a.ply")[0].sh.shape == (10, 1, 3)
     assert "no whole band" in caplog.text
 
 
 def test_a_point_cloud_is_told_from_splats(tmp_path: Path) -> None:
     write_foreign(tmp_path / "a.ply", {name: np.zeros(3) for name in ("x", "y", "z", "red", "green", "blue")})
     with pytest.raises(InputError, match=r"a\.ply.*plain point cloud or mesh.*scale_0"):
-        read_ply(tmp_path / "a.ply")
+        load_splats(tmp_path / "a.ply")
 
 
 @pytest.mark.parametrize("name", [*GEOMETRY, *DC])
@@ -337,7 +337,7 @@ def test_a_missing_property_is_named(tmp_path: Path, name: str) -> None:
     del columns[name]
     write_foreign(tmp_path / "a.ply", columns)
     if name == "scale_2":
-        assert len(read_ply(tmp_path / "a.ply")[0]) == 3
+        assert len(load_splats(tmp_path / "a.ply")[0]) == 3
         return
     with pytest.raises(InputError, match=f"{name} missing"):
-        read_ply(tmp_path / "a.ply")
+        load_splats(tmp_path / "a.ply")

@@ -22,7 +22,7 @@ def test_a_scene_counted_by_hand() -> None:
         opacity_logits=torch.logit(torch.tensor([0.25, 0.5, 0.75])),
         sh=(torch.tensor([[[0.0, 0.5, 1.0]], [[0.5] * 3], [[0.5, 0.5, 1.25]]]) - 0.5) / SH_C0,
     )
-    stats = scene_statistics(splats, SceneMeta(dropped=4))
+    stats = scene_statistics(splats.to_arrays(), SceneMeta(dropped=4))
     assert (stats.count, stats.nonfinite, stats.sh_degree) == (3, 4, 0)
     assert stats.bounds == ((0, -1, 0), (3, 4, 2))
     assert stats.distances == (1, 5)
@@ -38,14 +38,14 @@ def test_core_bounds_ignore_a_few_outliers() -> None:
     splats = make_splats(10_000, 16)
     means = splats.means.clone()
     means[:20] = 1e6
-    stats = scene_statistics(replace(splats, means=means))
+    stats = scene_statistics(replace(splats, means=means).to_arrays())
     assert stats.bounds[1] == (1e6, 1e6, 1e6)
     assert np.abs(stats.core_bounds).max() < 15
     assert stats.sh_degree == 3
 
 
 def test_no_splats() -> None:
-    stats = scene_statistics(Splats.empty())
+    stats = scene_statistics(Splats.empty().to_arrays())
     assert (stats.count, stats.nonfinite, stats.scales, stats.bounds) == (
         0,
         0,

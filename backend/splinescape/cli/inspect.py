@@ -45,7 +45,7 @@ def inspect(
     from splinescape.scene.scene import load_scene
 
     loaded = load_scene(scene, None if rasterizer == "auto" else rasterizer)
-    statistics = scene_statistics(loaded.splats, loaded.meta)
+    statistics = scene_statistics(loaded.splats.to_arrays(), loaded.meta)
     click.echo("\n".join(_lines(scene, statistics, loaded.meta)))
     if no_preview:
         return

@@ -1,31 +1,22 @@
-"""From the plain arrays of any splat file to checked `Splats`, and back."""
+"""From the plain arrays of any splat file to checked `SplatArrays`, and back to bytes."""
 
 from __future__ import annotations
 
 import logging
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from splinescape.io.quats import unit_quats
-from splinescape.scene.splats import Splats
+from splinescape.io.splat_arrays import Floats, SplatArrays, all_finite
 
 _log = logging.getLogger(__name__)
-
-Floats = NDArray[np.float32]
 
 MAX_LOG_SCALE = 88.0
 """Above this, exp(log_scale) is no float32."""
 
 MAX_LOGIT = 16.0
 """Stands for an opacity of exactly 1 (an infinite logit); sigmoid(16) = 1 - 1.1e-7."""
-
-
-def to_numpy(tensor: Tensor) -> Floats:
-    """A float32 array on the CPU with the tensor's values."""
-    return tensor.detach().to("cpu", torch.float32).numpy()
 
 
 def logits_from_bytes(opacity: NDArray[np.uint8]) -> Floats:
@@ -47,8 +38,8 @@ def checked_splats(
     sh: NDArray[np.floating],
     *,
     source: str,
-) -> tuple[Splats, int]:
-    """Make `Splats` from what a file holds; shapes as in `Splats`, any float type.
+) -> tuple[SplatArrays, int]:
+    """Make `SplatArrays` from what a file holds; shapes as there, any float type.
 
     Infinite logits (opacity exactly 0 or 1, which some tools write) become +-MAX_LOGIT; splats with any other
     number that is not finite, or with an infinite scale, are left out with a warning.
@@ -72,14 +63,13 @@ def checked_splats(
             bad[0],
         )
     columns[2] = unit_quats(columns[2])
-    return Splats(
-        *(torch.from_numpy(np.require(column, requirements=["C", "W"])) for column in columns)
-    ), len(bad)
+    # Writable and in one piece, so that torch and Blender take them over without a copy.
+    return SplatArrays(*(np.require(column, requirements=["C", "W"]) for column in columns)), len(bad)
 
 
 def _bad_rows(columns: list[Floats]) -> NDArray[np.intp]:
     bad = [np.flatnonzero((columns[1] > MAX_LOG_SCALE).any(axis=1))]
     for column in columns:
-        if not np.isfinite(column).all():  # much faster than asking row by row
+        if not all_finite(column):  # much faster than asking row by row
             bad.append(np.flatnonzero(~np.isfinite(column.reshape(len(column), -1)).all(axis=1)))
     return np.unique(np.concatenate(bad))

@@ -11,11 +11,10 @@ import os
 from typing import BinaryIO
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from splinescape.errors import InputError
-from splinescape.io.arrays import Floats, checked_splats, logits_from_bytes, to_numpy
+from splinescape.io.arrays import checked_splats, logits_from_bytes
 from splinescape.io.atomic import atomic_file
 from splinescape.io.ply_data import read_rows
 from splinescape.io.ply_header import PlyElement, PlyHeader
@@ -26,8 +25,8 @@ from splinescape.io.quats import (
     unit_quats,
     unpack_2_10_10_10,
 )
+from splinescape.io.splat_arrays import SH_C0, Floats, SplatArrays
 from splinescape.scene.meta import SceneMeta
-from splinescape.scene.splats import SH_C0, Splats
 
 _CHUNK = 256
 _RANGES = [
@@ -39,7 +38,7 @@ _WORDS = ["packed_position", "packed_rotation", "packed_scale", "packed_color"]
 _MAX_ABS_LOG_SCALE = 20.0
 
 
-def write_compressed_ply(path: str | os.PathLike[str], splats: Splats, meta: SceneMeta) -> None:
+def write_compressed_ply(path: str | os.PathLike[str], splats: SplatArrays, meta: SceneMeta) -> None:
     """Write `splats` quantised to 16 bytes each (plus one per higher SH coefficient), `meta` in the comments.
 
     The order of the splats changes, so that those of a chunk lie close together. Deterministic and atomic.
@@ -47,8 +46,7 @@ def write_compressed_ply(path: str | os.PathLike[str], splats: Splats, meta: Sce
     Raises:
         InputError: the file cannot be written; the message says why.
     """
-    order = _order(to_numpy(splats.means))
-    splats = splats.select(torch.from_numpy(order).to(splats.means.device))
+    splats = splats.select(_order(splats.means))
     ranges, words = _encode(splats)
     higher = _encode_sh(splats)
     header = ["ply", "format binary_little_endian 1.0", *(f"comment {line}" for line in meta.comments())]
@@ -70,7 +68,7 @@ def is_compressed(header: PlyHeader) -> bool:
     return vertex is not None and "packed_position" in vertex.properties
 
 
-def read_compressed(file: BinaryIO, header: PlyHeader, source: str) -> tuple[Splats, SceneMeta]:
+def read_compressed(file: BinaryIO, header: PlyHeader, source: str) -> tuple[SplatArrays, SceneMeta]:
     """Read the data behind a header for which `is_compressed` holds; `source` names the file in warnings.
 
     Raises:
@@ -102,14 +100,14 @@ def read_compressed(file: BinaryIO, header: PlyHeader, source: str) -> tuple[Spl
     return splats, SceneMeta.from_comments(header.comments, dropped=dropped)
 
 
-def _encode(splats: Splats) -> tuple[Floats, NDArray[np.uint32]]:
+def _encode(splats: SplatArrays) -> tuple[Floats, NDArray[np.uint32]]:
     """Ranges (chunks, 18) and words (N, 4) of splats that are in order."""
-    log_scales = to_numpy(splats.log_scales).clip(-_MAX_ABS_LOG_SCALE, _MAX_ABS_LOG_SCALE)
-    position, position_range = _relative(to_numpy(splats.means))
+    log_scales = splats.log_scales.clip(-_MAX_ABS_LOG_SCALE, _MAX_ABS_LOG_SCALE)
+    position, position_range = _relative(splats.means)
     scale, scale_range = _relative(log_scales)
-    color, color_range = _relative(to_numpy(splats.base_colors))
-    opacity = to_numpy(splats.opacities)[:, None]
-    largest, others = smallest_three(unit_quats(to_numpy(splats.quats)))
+    color, color_range = _relative(splats.base_colors)
+    opacity = splats.opacities[:, None]
+    largest, others = smallest_three(unit_quats(splats.quats))
     words = [
         _pack(position, (11, 10, 11)),
         pack_2_10_10_10(largest, _codes(others * np.sqrt(0.5) + 0.5, 10)),
@@ -119,9 +117,9 @@ def _encode(splats: Splats) -> tuple[Floats, NDArray[np.uint32]]:
     return np.concatenate([position_range, scale_range, color_range], axis=1), np.stack(words, axis=1)
 
 
-def _encode_sh(splats: Splats) -> NDArray[np.uint8]:
+def _encode_sh(splats: SplatArrays) -> NDArray[np.uint8]:
     """Higher coefficients in [-4, 4] as bytes (N, 3 * coefficients), all of red first."""
-    rest = to_numpy(splats.sh)[:, 1:].transpose(0, 2, 1).astype(np.float64)
+    rest = splats.sh[:, 1:].transpose(0, 2, 1).astype(np.float64)
     codes = np.floor(rest * 32 + 128).clip(0, 255).astype(np.uint8)
     return codes.reshape(len(splats), rest.shape[1] * rest.shape[2])
 

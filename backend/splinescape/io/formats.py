@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from splinescape.errors import InputError
 from splinescape.io.compressed_ply import write_compressed_ply
 from splinescape.io.ply import read_ply, write_ply
 from splinescape.io.splat import read_splat, write_splat
+from splinescape.io.splat_arrays import SplatArrays
 from splinescape.io.spz import read_spz, write_spz
 from splinescape.scene.meta import SceneMeta
-from splinescape.scene.splats import Splats
+
+if TYPE_CHECKING:
+    from splinescape.scene.splats import Splats
 
 SUFFIXES = (".compressed.ply", ".ply", ".spz", ".splat")
 """Known suffixes, the longest first."""
@@ -32,8 +36,8 @@ def suffix_of(path: str | os.PathLike[str]) -> str:
     )
 
 
-def save_scene(path: str | os.PathLike[str], splats: Splats, meta: SceneMeta) -> None:
-    """Write `splats` in the format that the suffix of `path` names.
+def save_arrays(path: str | os.PathLike[str], arrays: SplatArrays, meta: SceneMeta) -> None:
+    """Write splats in the format that the suffix of `path` names.
 
     Only .ply is exact; only .ply and .compressed.ply hold `meta`.
 
@@ -42,16 +46,16 @@ def save_scene(path: str | os.PathLike[str], splats: Splats, meta: SceneMeta) ->
     """
     match suffix_of(path):
         case ".ply":
-            write_ply(path, splats, meta)
+            write_ply(path, arrays, meta)
         case ".compressed.ply":
-            write_compressed_ply(path, splats, meta)
+            write_compressed_ply(path, arrays, meta)
         case ".spz":
-            write_spz(path, splats)
+            write_spz(path, arrays)
         case ".splat":
-            write_splat(path, splats)
+            write_splat(path, arrays)
 
 
-def load_splats(path: str | os.PathLike[str]) -> tuple[Splats, SceneMeta]:
+def load_arrays(path: str | os.PathLike[str]) -> tuple[SplatArrays, SceneMeta]:
     """Read the splats of a file of any known format.
 
     Raises:
@@ -64,3 +68,16 @@ def load_splats(path: str | os.PathLike[str]) -> tuple[Splats, SceneMeta]:
             return read_splat(path)
         case _:
             return read_ply(path)
+
+
+def save_scene(path: str | os.PathLike[str], splats: Splats, meta: SceneMeta) -> None:
+    """`save_arrays` for the tensors that the pipeline works with."""
+    save_arrays(path, splats.to_arrays(), meta)
+
+
+def load_splats(path: str | os.PathLike[str]) -> tuple[Splats, SceneMeta]:
+    """`load_arrays` as the tensors that the pipeline works with."""
+    from splinescape.scene.splats import Splats
+
+    arrays, meta = load_arrays(path)
+    return Splats.from_arrays(arrays), meta

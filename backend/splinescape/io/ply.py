@@ -16,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splinescape.errors import InputError
-from splinescape.io.arrays import checked_splats, to_numpy
+from splinescape.io.arrays import checked_splats
 from splinescape.io.atomic import atomic_file
 from splinescape.io.compressed_ply import is_compressed, read_compressed
 from splinescape.io.ply_data import read_rows
 from splinescape.io.ply_header import PlyElement, PlyHeader, read_header
 from splinescape.io.quats import unit_quats
 from splinescape.io.reading import open_input
+from splinescape.io.splat_arrays import SplatArrays
 from splinescape.scene.meta import SceneMeta
-from splinescape.scene.splats import Splats
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def _rest(count: int) -> list[str]:
     return [f"f_rest_{i}" for i in range(3 * count)]
 
 
-def write_ply(path: str | os.PathLike[str], splats: Splats, meta: SceneMeta) -> None:
+def write_ply(path: str | os.PathLike[str], splats: SplatArrays, meta: SceneMeta) -> None:
     """Write `splats` as binary little-endian PLY, with `meta` in the comments of the header.
 
     Every number keeps its bits; only quaternions more than 1e-6 away from unit length are normalised. The
@@ -54,8 +54,8 @@ def write_ply(path: str | os.PathLike[str], splats: Splats, meta: SceneMeta) -> 
     header = ["ply", "format binary_little_endian 1.0"]
     header += [f"comment {line}" for line in meta.comments()]
     header += [f"element vertex {n}", *(f"property float {name}" for name in names), "end_header", ""]
-    means, log_scales, sh = to_numpy(splats.means), to_numpy(splats.log_scales), to_numpy(splats.sh)
-    logits, quats = to_numpy(splats.opacity_logits)[:, None], unit_quats(to_numpy(splats.quats))
+    means, log_scales, sh = splats.means, splats.log_scales, splats.sh
+    logits, quats = splats.opacity_logits[:, None], unit_quats(splats.quats)
     with atomic_file(path) as file:
         file.write("\n".join(header).encode("ascii"))
         for start in range(0, n, _BLOCK_ROWS):
@@ -65,7 +65,7 @@ def write_ply(path: str | os.PathLike[str], splats: Splats, meta: SceneMeta) -> 
             file.write(np.concatenate(block, axis=1).astype("<f4", copy=False).data)
 
 
-def read_ply(path: str | os.PathLike[str]) -> tuple[Splats, SceneMeta]:
+def read_ply(path: str | os.PathLike[str]) -> tuple[SplatArrays, SceneMeta]:
     """Read splats from any 3DGS PLY file: text or binary, any property order, SH 0 to 3, compressed or not.
 
     Properties and elements that are not of splats are ignored. Spherical harmonics above degree 3 are cut off
@@ -111,7 +111,7 @@ def _sh_rest_names(element: PlyElement, source: str) -> list[list[str]]:
 
 def _read_splats(
     file: BinaryIO, header: PlyHeader, element: PlyElement, source: str
-) -> tuple[Splats, SceneMeta]:
+) -> tuple[SplatArrays, SceneMeta]:
     rest = _sh_rest_names(element, source)
     flat = "scale_2" not in element.properties
     groups = [_XYZ, _SCALES[: 2 if flat else 3], _ROTATION, ["opacity"], _DC + [n for ks in rest for n in ks]]

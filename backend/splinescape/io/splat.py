@@ -12,19 +12,19 @@ import os
 import numpy as np
 
 from splinescape.errors import InputError
-from splinescape.io.arrays import checked_splats, logits_from_bytes, to_bytes, to_numpy
+from splinescape.io.arrays import checked_splats, logits_from_bytes, to_bytes
 from splinescape.io.atomic import atomic_file
 from splinescape.io.quats import unit_quats
 from splinescape.io.reading import file_size, open_input, read_exactly
+from splinescape.io.splat_arrays import SH_C0, SplatArrays
 from splinescape.scene.meta import SceneMeta
-from splinescape.scene.splats import SH_C0, Splats
 
 _log = logging.getLogger(__name__)
 
 _RECORD = np.dtype([("mean", "<f4", 3), ("scale", "<f4", 3), ("rgba", "u1", 4), ("quat", "u1", 4)])
 
 
-def write_splat(path: str | os.PathLike[str], splats: Splats) -> None:
+def write_splat(path: str | os.PathLike[str], splats: SplatArrays) -> None:
     """Write `splats` as .splat, atomically. Spherical harmonics above degree 0 do not fit and are left out.
 
     Raises:
@@ -33,17 +33,16 @@ def write_splat(path: str | os.PathLike[str], splats: Splats) -> None:
     if splats.sh.shape[1] > 1:
         _log.warning("%s: .splat holds no view-dependent colour; it was left out", path)
     records = np.empty(len(splats), _RECORD)
-    records["mean"] = to_numpy(splats.means)
-    with np.errstate(over="ignore"):
-        records["scale"] = np.minimum(np.exp(to_numpy(splats.log_scales)), np.finfo(np.float32).max)
-    records["rgba"][:, :3] = to_bytes(to_numpy(splats.base_colors), 255, 0)
-    records["rgba"][:, 3] = to_bytes(to_numpy(splats.opacities), 255, 0)
-    records["quat"] = to_bytes(unit_quats(to_numpy(splats.quats)), 128, 128)
+    records["mean"] = splats.means
+    records["scale"] = splats.scales
+    records["rgba"][:, :3] = to_bytes(splats.base_colors, 255, 0)
+    records["rgba"][:, 3] = to_bytes(splats.opacities, 255, 0)
+    records["quat"] = to_bytes(unit_quats(splats.quats), 128, 128)
     with atomic_file(path) as file:
         file.write(records.tobytes())
 
 
-def read_splat(path: str | os.PathLike[str]) -> tuple[Splats, SceneMeta]:
+def read_splat(path: str | os.PathLike[str]) -> tuple[SplatArrays, SceneMeta]:
     """Read a .splat file. Splats with numbers that are not finite or scales below zero are left out.
 
     Raises:

@@ -8,11 +8,9 @@ world of the format is x right, y up, z back, so y and z change sign against our
 from __future__ import annotations
 
 import gzip
-import io
 import logging
 import os
 import struct
-import sys
 import zlib
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -21,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splinescape.errors import InputError
-from splinescape.io.arrays import Floats, checked_splats, logits_from_bytes, to_bytes, to_numpy
+from splinescape.io.arrays import checked_splats, logits_from_bytes, to_bytes
 from splinescape.io.atomic import atomic_file
 from splinescape.io.quats import (
     from_smallest_three,
@@ -31,13 +29,9 @@ from splinescape.io.quats import (
     unpack_2_10_10_10,
 )
 from splinescape.io.reading import file_size, open_input, read_exactly
+from splinescape.io.splat_arrays import Floats, SplatArrays
+from splinescape.io.zstd import zstd_reader
 from splinescape.scene.meta import SceneMeta
-from splinescape.scene.splats import Splats
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +69,7 @@ class _Header:
         return [self.count * size for size in per_splat]
 
 
-def write_spz(path: str | os.PathLike[str], splats: Splats) -> None:
+def write_spz(path: str | os.PathLike[str], splats: SplatArrays) -> None:
     """Write `splats` as .spz version 3, which every reader of the format knows. Deterministic and atomic.
 
     Positions get as many fractional bits as the farthest splat leaves, at most 16 (15 micrometres in a scene
@@ -84,7 +78,7 @@ def write_spz(path: str | os.PathLike[str], splats: Splats) -> None:
     Raises:
         InputError: a position lies outside +-8388607 or the file cannot be written; the message says why.
     """
-    means = to_numpy(splats.means) * _FLIP
+    means = splats.means * _FLIP
     reach = float(np.abs(means).max(initial=0))
     bits = _MAX_FRACTION_BITS
     while bits > 0 and reach * 2**bits > 2**23 - 1:
@@ -96,13 +90,13 @@ def write_spz(path: str | os.PathLike[str], splats: Splats) -> None:
     coefficients = splats.sh.shape[1]
     header = _GZIP_HEADER.pack(_MAGIC, 3, len(splats), _SH_PER_DEGREE.index(coefficients - 1), bits, 0, 0)
     fixed = np.rint(means.astype(np.float64) * 2**bits).astype("<i4")
-    sh = to_numpy(splats.sh)
+    sh = splats.sh
     streams = [
         fixed[:, :, None].view("u1")[:, :, :3],
-        to_bytes(to_numpy(splats.opacities), 255, 0),
+        to_bytes(splats.opacities, 255, 0),
         to_bytes(sh[:, 0], 255 * _COLOR_SCALE, 127.5),
-        to_bytes(to_numpy(splats.log_scales), 16, 160),
-        _encode_quats(unit_quats(to_numpy(splats.quats)) * _FLIP_QUAT),
+        to_bytes(splats.log_scales, 16, 160),
+        _encode_quats(unit_quats(splats.quats) * _FLIP_QUAT),
         to_bytes(sh[:, 1:] * _FLIP_SH[: coefficients - 1, None], 128, 128),
     ]
     with atomic_file(path) as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as stream:
@@ -111,7 +105,7 @@ def write_spz(path: str | os.PathLike[str], splats: Splats) -> None:
             stream.write(np.ascontiguousarray(data).tobytes())
 
 
-def read_spz(path: str | os.PathLike[str]) -> tuple[Splats, SceneMeta]:
+def read_spz(path: str | os.PathLike[str]) -> tuple[SplatArrays, SceneMeta]:
     """Read .spz version 2, 3 or 4, SH degree 0 to 3, and turn it into our world (y down, z forward).
 
     No more is decompressed than the header's count of splats needs.
@@ -188,16 +182,22 @@ def _read_zstd(file: BinaryIO) -> tuple[_Header, list[bytes]]:
             raise InputError(
                 f"stream {number} at byte {file.tell()} does not have the size the header asks for"
             )
-        packed = io.BytesIO(read_exactly(file, packed_size))
-        streams.append(_inflate(zstd.ZstdFile(packed), plain_size))
+        stream, damaged = zstd_reader(read_exactly(file, packed_size))
+        streams.append(_inflate(stream, plain_size, damaged))
     return header, streams + [b""] * (6 - len(streams))
 
 
-def _inflate(stream: gzip.GzipFile | zstd.ZstdFile, size: int, *, at_end: bool = False) -> bytes:
+def _inflate(
+    stream: BinaryIO | gzip.GzipFile,
+    size: int,
+    damaged: type[Exception] = zlib.error,
+    *,
+    at_end: bool = False,
+) -> bytes:
     """Decompress exactly `size` bytes; at the end of the stream there may be fewer."""
     try:
         data = stream.read(size)
-    except (EOFError, OSError, zlib.error, zstd.ZstdError) as error:
+    except (EOFError, OSError, damaged) as error:
         raise InputError(f"the compressed data are damaged or cut off: {error}") from error
     if len(data) < size and not at_end:
         raise InputError(f"the compressed data end {size - len(data)} bytes too early: the file is damaged")

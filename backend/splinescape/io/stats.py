@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from splinescape.io.arrays import to_numpy
+from splinescape.io.splat_arrays import SplatArrays
 from splinescape.scene.meta import SceneMeta
-from splinescape.scene.splats import Splats
 
 Range = tuple[float, float]
 Point = tuple[float, float, float]
@@ -45,11 +44,11 @@ class SceneStatistics:
     colors: Range
 
 
-def scene_statistics(splats: Splats, meta: SceneMeta | None = None) -> SceneStatistics:
+def scene_statistics(splats: SplatArrays, meta: SceneMeta | None = None) -> SceneStatistics:
     """Describe `splats`; `meta`, from the reader, tells how many splats it left out. No splats: all zero."""
-    means = to_numpy(splats.means).astype(np.float64)
-    log_scales = to_numpy(splats.log_scales).astype(np.float64)
-    scales, opacities = np.exp(log_scales), to_numpy(splats.opacities)
+    means = splats.means.astype(np.float64)
+    log_scales = splats.log_scales.astype(np.float64)
+    scales, opacities = np.exp(log_scales), splats.opacities
     flatness = np.exp(log_scales.min(axis=1, initial=np.inf) - log_scales.max(axis=1, initial=-np.inf))
     return SceneStatistics(
         count=len(splats),
@@ -63,7 +62,7 @@ def scene_statistics(splats: Splats, meta: SceneMeta | None = None) -> SceneStat
         flatness=_median(flatness),
         opacities=_range(opacities),
         median_opacity=_median(opacities),
-        colors=_range(to_numpy(splats.base_colors)),
+        colors=_range(splats.base_colors),
     )
 
 

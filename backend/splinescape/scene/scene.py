@@ -86,7 +86,7 @@ class Scene:
         """Write the scene as a standard 3DGS PLY; `load_scene` gives back exactly these numbers."""
         from splinescape.io.ply import write_ply
 
-        write_ply(Path(path), self.splats, self.meta)
+        write_ply(Path(path), self.splats.to_arrays(), self.meta)
 
 
 def _matrix(value: ArrayLike | Tensor, shape: tuple[int, int], name: str) -> NDArray[np.float64]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 
+import numpy as np
 import torch
 from torch import Tensor
 
-SH_C0 = 0.28209479177387814
-"""Value of the constant spherical harmonic, 1 / (2 sqrt(pi))."""
+from splinescape.io.splat_arrays import SH_C0 as SH_C0
+from splinescape.io.splat_arrays import SplatArrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +82,19 @@ class Splats:
         """Join splats that have the same number of SH coefficients."""
         parts = list(parts)
         return Splats(*(torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Splats)))
+
+    @staticmethod
+    def from_arrays(arrays: SplatArrays) -> Splats:
+        """Take over what a file held; shares the memory of arrays that are writable and in one piece."""
+        return Splats(
+            *(torch.from_numpy(np.require(array, requirements=["C", "W"])) for _, array in arrays.arrays())
+        )
+
+    def to_arrays(self) -> SplatArrays:
+        """The same splats as numpy arrays on the CPU; shares the memory of float32 tensors that are there."""
+        return SplatArrays(
+            *(tensor.detach().to("cpu", torch.float32).numpy() for _, tensor in self.tensors())
+        )
 
     @staticmethod
     def empty() -> Splats:

@@ -102,7 +102,7 @@ class PreviewFolder:
         """
         self.revision += 1
         path = self._folder / f"scene_{self.revision}.ply"
-        write_ply(path, splats, meta)
+        write_ply(path, splats.to_arrays(), meta)
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         info = {"name": path.name, "size": path.stat().st_size, "sha256": sha256, "count": len(splats)}
