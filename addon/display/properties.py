@@ -3,6 +3,12 @@
 import bpy
 
 
+def _changed(settings: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
+    from .modes import apply_mode
+
+    apply_mode(settings.id_data)
+
+
 class SplatDisplay(bpy.types.PropertyGroup):
     """How the splats of an object are shown."""
 
@@ -15,6 +21,30 @@ class SplatDisplay(bpy.types.PropertyGroup):
             ("MATERIAL", "Material", "Gaussians that Cycles and EEVEE render together with other objects"),
         ),
         default="POINTS",
+        update=_changed,
+    )
+    point_size: bpy.props.FloatProperty(
+        name="Point Size",
+        description="Radius of a dot, as a part of the splat's largest standard deviation",
+        default=0.5,
+        min=0.01,
+        soft_max=3.0,
+        update=_changed,
+    )
+    density: bpy.props.FloatProperty(
+        name="Viewport Density",
+        description="Part of the splats that the viewport shows as points or with the material; renders show all",
+        default=1.0,
+        min=0.001,
+        max=1.0,
+        subtype="FACTOR",
+        update=_changed,
+    )
+    use_sh: bpy.props.BoolProperty(
+        name="View-Dependent Colour",
+        description="Compute the colours for the position of the scene's camera from the spherical harmonics",
+        default=True,
+        update=_changed,
     )
 
 
