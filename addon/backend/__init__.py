@@ -1,1 +1,1 @@
-"""The backend that Blender uses: installing it, starting it, the connection to it. Modules without `bpy` do the work."""
+"""The backend that Blender uses: installing, starting, connecting. Modules without `bpy` do the work."""

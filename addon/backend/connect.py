@@ -1,0 +1,239 @@
+"""The connection to the backend: one shared client, made when needed and anew when another is chosen.
+
+Nothing here waits, and nothing needs `bpy`: the preferences hand in a function that tells the present choice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .choice import Choice
+from .errors import BackendError
+from .service import LocalBackend
+
+if TYPE_CHECKING:
+    from splinescape.client import Capabilities, Client
+
+    from .shared import SharedClient
+
+log = logging.getLogger(__name__)
+
+NOT_INSTALLED = "Not installed: click Install Backend in the preferences"
+NO_FILE = "No connection file chosen: choose one in the preferences, or set Backend to This Machine"
+
+
+class Backend:
+    """The backend of the present choice: the shared client, and the local service if it is to run here."""
+
+    def __init__(self, read_choice: Callable[[], Choice | None]) -> None:
+        """Prepare; nothing is read, connected or started before it is asked for.
+
+        Args:
+            read_choice: tells which backend is wanted now; None while the extension is being switched off.
+        """
+        self._read_choice = read_choice
+        self._client: SharedClient | None = None
+        self._connection: Path | None = None
+        self._local: LocalBackend | None = None
+        self._was_connected = False
+        self.installing: Callable[[], str] = lambda: ""
+
+    def choice(self) -> Choice | None:
+        """What is wanted now."""
+        return self._read_choice()
+
+    def client(self) -> SharedClient | None:
+        """The client of the present choice; None when there is nothing that it could connect to."""
+        choice = self._read_choice()
+        connection = choice.connection if choice is not None else None
+        if choice is not None and choice.kind == "LOCAL" and choice.python is None and connection is not None:
+            connection = connection if connection.exists() else None
+        if connection != self._connection:
+            self._drop_client()
+            self._connection = connection
+        if self._client is None and connection is not None:
+            from .shared import SharedClient
+
+            self._client = SharedClient(connection, name="blender")
+        return self._client
+
+    def local(self) -> LocalBackend | None:
+        """The service of this machine, running or not; None when another one is chosen."""
+        choice = self._read_choice()
+        if choice is None or choice.kind != "LOCAL":
+            return None
+        if self._local is None or self._local.data_dir != choice.data_dir:
+            if self._local is not None:
+                self._local.forget()
+            self._local = LocalBackend(choice.data_dir)
+        return self._local
+
+    def connected(self) -> bool:
+        """Whether requests are answered now."""
+        client = self.client()
+        return client is not None and client.state == "connected"
+
+    def start(self) -> None:
+        """See that the local service runs; nothing happens when it does, or when another backend is chosen.
+
+        Raises:
+            BackendError: it cannot be started.
+        """
+        local, choice = self.local(), self._read_choice()
+        if local is None or choice is None or self.connected():
+            return
+        if choice.python is None:
+            raise BackendError(choice.trouble or NOT_INSTALLED)
+        local.start(choice.python, choice.device)
+
+    def stop(self) -> None:
+        """End the local service; running jobs stop after their present step and go on with its next start."""
+        local = self.local()
+        if local is None:
+            return
+        client = self.client()
+        if client is not None and client.state == "connected":
+            client.shutdown("now")
+        local.stop()
+
+    def tick(self) -> None:
+        """Look after the service that was started here; to be called a few times a second."""
+        local = self.local()
+        client = self.client()
+        if local is not None:
+            local.tick(connected=client is not None and client.state == "connected")
+        if client is not None:
+            self._was_connected |= client.state == "connected"
+
+    def why_unavailable(self) -> str:
+        """Why no job can be given to the backend, in one sentence; "" when one can, after `start`."""
+        choice, client, local = self._read_choice(), self.client(), self.local()
+        if choice is None or self.connected():
+            return ""
+        if choice.kind == "FILE":
+            return NO_FILE if client is None else client.reason or "Connecting to the backend"
+        if choice.python is None and not (local is not None and local.busy):
+            return choice.trouble or NOT_INSTALLED
+        return ""
+
+    def status(self) -> str:
+        """One sentence for the panel."""
+        choice, client = self._read_choice(), self.client()
+        if choice is None:
+            return ""
+        if client is not None and client.state == "connected" and client.capabilities is not None:
+            return f"Connected to {_place(choice)}: {describe(client.capabilities)}"
+        if choice.kind == "FILE":
+            return NO_FILE if client is None else _unconnected(client)
+        return self._local_status(choice, client)
+
+    def _local_status(self, choice: Choice, client: Client | None) -> str:
+        local = self.local()
+        installing = self.installing()
+        if installing:
+            return installing
+        if client is not None and client.reason_code in ("version", "not_allowed"):
+            return f"Not usable: {client.reason}"
+        if local is not None and local.status:
+            return local.status
+        if choice.python is None:
+            return choice.trouble or NOT_INSTALLED
+        if self._was_connected and client is not None and client.state == "lost":
+            return "Lost: the backend has ended or does not answer; click Start Backend"
+        return "Installed: it starts with the first scene, or click Start Backend"
+
+    def close(self) -> None:
+        """Drop the connection; a service that was started goes on until it has been idle for a while."""
+        self._drop_client()
+        if self._local is not None:
+            self._local.forget()
+        self._local = None
+        self._connection = None
+
+    def _drop_client(self) -> None:
+        if self._client is not None:
+            self._client.close()
+        self._client = None
+        self._was_connected = False
+
+
+def _place(choice: Choice) -> str:
+    return "this machine" if choice.kind == "LOCAL" else str(getattr(choice.connection_file, "name", ""))
+
+
+def _unconnected(client: Client) -> str:
+    if client.state == "lost":
+        return f"Lost: {client.reason}"
+    return "Connecting..."
+
+
+def describe(capabilities: Capabilities) -> str:
+    """What a service works with, such as "AMD EPYC, built-in engines"."""
+    devices = [_device(device.kind, device.name or device.device) for device in capabilities.devices]
+    better = [
+        engine.name
+        for engine in capabilities.engines
+        if engine.available and engine.role in ("inpaint", "depth") and engine.name != "builtin"
+    ]
+    return f"{', '.join(devices) or 'no device yet'}, {', '.join(better) or 'built-in engines'}"
+
+
+def _device(kind: str | None, name: str) -> str:
+    return f"CPU ({name})" if kind == "cpu" and name.lower() != "cpu" else name
+
+
+_backend: Backend | None = None
+
+
+def open_backend(read_choice: Callable[[], Choice | None]) -> Backend:
+    """Begin to use the backend that `read_choice` tells; called when the extension is switched on."""
+    global _backend
+    close_backend()
+    _backend = Backend(read_choice)
+    return _backend
+
+
+def close_backend() -> None:
+    """Let go of it; called when the extension is switched off."""
+    global _backend
+    if _backend is not None:
+        _backend.close()
+    _backend = None
+
+
+def current_backend() -> Backend | None:
+    """The backend in use; None while the extension is off."""
+    return _backend
+
+
+def current_client() -> Client | None:
+    """The client that everybody shares, never to be closed by them; None when there is no backend to connect to.
+
+    It is another object after the preferences have changed, so keep it for one turn only. `poll` it often.
+    """
+    return _backend.client() if _backend is not None else None
+
+
+def start() -> None:
+    """See that the backend runs, before something is asked of it; never waits.
+
+    Requests may be made at once: they are sent when the connection is there.
+
+    Raises:
+        BackendError: it cannot be started; the text says why and what to do.
+    """
+    if _backend is not None:
+        _backend.start()
+
+
+def why_unavailable() -> str:
+    """Why no job can be submitted now, in one sentence for `poll_message_set`; "" when one can."""
+    return _backend.why_unavailable() if _backend is not None else ""
+
+
+def status_text() -> str:
+    """One sentence for the panel: where the backend is and what it works with, or what to do about it."""
+    return _backend.status() if _backend is not None else ""

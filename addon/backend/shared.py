@@ -1,0 +1,33 @@
+"""The one client that all rooms of the extension share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from splinescape.client import Client, Event
+
+
+class SharedClient(Client):
+    """A client that may be polled from several places: whoever calls `poll` gets what came in between as well."""
+
+    listener: Callable[[Event], None] | None = None
+    """Sees every event before `poll` hands it out."""
+
+    _kept: tuple[Event, ...] = ()
+
+    def poll(self, max_ms: float = 2.0) -> list[Event]:
+        """As `Client.poll`; events that came during `pump` are told first."""
+        new = self._take(max_ms)
+        kept, self._kept = self._kept, ()
+        return [*kept, *new]
+
+    def pump(self, max_ms: float = 2.0) -> None:
+        """Do what is due and keep the events for the next `poll`."""
+        self._kept += tuple(self._take(max_ms))
+
+    def _take(self, max_ms: float) -> list[Event]:
+        events = super().poll(max_ms)
+        if self.listener is not None:
+            for event in events:
+                self.listener(event)
+        return events
