@@ -32,6 +32,13 @@ from splinescape.errors import InputError
     help="auto, cpu or cuda:N; one worker process each, may be repeated.  [default: auto]",
 )
 @click.option(
+    "--idle-exit",
+    "idle_exit_min",
+    type=float,
+    metavar="MINUTES",
+    help="End by itself after so long without clients and jobs.  [default: never]",
+)
+@click.option(
     "--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings of the service (TOML)."
 )
 @click.option("-v", "--verbose", is_flag=True, help="Print a traceback with errors.")
@@ -39,6 +46,7 @@ def serve(
     data_dir: Path | None,
     listen: str | None,
     devices: tuple[str, ...],
+    idle_exit_min: float | None,
     config: Path | None,
     verbose: bool,  # noqa: ARG001 - read where errors are caught
 ) -> None:
@@ -51,7 +59,12 @@ def serve(
     from splinescape.service.serve import serve as run
     from splinescape.service.settings import load_settings
 
-    given = {"data_dir": data_dir, "listen": listen, "devices": list(devices) or None}
+    given = {
+        "data_dir": data_dir,
+        "listen": listen,
+        "devices": list(devices) or None,
+        "idle_exit_min": idle_exit_min,
+    }
     load_settings(config)  # whatever is wrong in the file is said of the file
     try:
         settings = load_settings(
@@ -64,6 +77,11 @@ def serve(
 
 def _with_flags(text: str) -> str:
     """A complaint about a setting in the words of the command line: "devices[0]: ..." -> "--device: ..."."""
-    for setting, flag in (("data_dir", "--data"), ("listen", "--listen"), ("devices", "--device")):
+    for setting, flag in (
+        ("data_dir", "--data"),
+        ("listen", "--listen"),
+        ("devices", "--device"),
+        ("idle_exit_min", "--idle-exit"),
+    ):
         text = re.sub(rf"\A{setting}(\[\d+\])?:", f"{flag}:", text)
     return text

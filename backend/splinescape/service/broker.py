@@ -21,6 +21,7 @@ from splinescape.service.keys import Keyring
 from splinescape.service.models_desk import ModelsDesk
 from splinescape.service.publisher import Publisher
 from splinescape.service.renders import Renders
+from splinescape.service.sessions import Session
 from splinescape.service.settings import ServiceSettings
 from splinescape.service.store.store import Store
 from splinescape.service.supervisor import Supervisor
@@ -75,6 +76,7 @@ class Broker:
         self._finished = False
         self._stopping = False
         self._slow_tick = self._next_expiry = 0.0
+        self._needed = time.monotonic()
 
     def run(self, stop: Callable[[], bool] = lambda: False) -> None:
         """Serve until shut down.
@@ -112,7 +114,11 @@ class Broker:
             self._auth.handle()
         if self._supervisor.socket in ready:
             self._hear_workers()
-        return self._door.socket not in ready or self._door.receive(self._calls.answer)
+        return self._door.socket not in ready or self._door.receive(self._answer)
+
+    def _answer(self, session: Session, message: Message) -> Message | None:
+        self._needed = time.monotonic()
+        return self._calls.answer(session, message)
 
     def close(self) -> None:
         """Kill what still runs, close every socket."""
@@ -195,6 +201,18 @@ class Broker:
             more = self._foreman.expire()
             self._next_expiry = time.monotonic() + (0 if more else _EXPIRE_EVERY_S)
             self._store.uploads.expire(_UPLOADS_KEPT_S, time.time())
+        self._end_when_idle()
+
+    def _end_when_idle(self) -> None:
+        """End when nobody has asked for anything for long and nothing is left to do, if that is wanted."""
+        patience = 60 * self._settings.idle_exit_min
+        if not patience or self._foreman.closing or time.monotonic() - self._needed < patience:
+            return
+        if self._foreman.has_work() or self._models.downloading:
+            self._needed = time.monotonic()
+            return
+        log.info("nobody needs the service: it ends")
+        self.shut_down("now")
 
     def _wind_up(self) -> None:
         """No job runs any more: end the workers, then the loop."""

@@ -262,6 +262,10 @@ class Foreman:
         if len(self._last_started) > _TURNS_REMEMBERED:
             del self._last_started[next(iter(self._last_started))]
 
+    def has_work(self) -> bool:
+        """Whether a job runs or waits."""
+        return any(worker.job for worker in self.supervisor.workers) or bool(self.store.jobs.queued())
+
     def rest(self, rendering: set[str]) -> None:
         """End workers that had nothing to do for so long that their memory is better given back.
 

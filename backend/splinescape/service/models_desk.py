@@ -44,6 +44,11 @@ class ModelsDesk:
     )
     _removed: queue.SimpleQueue[dict[str, Any]] = field(default_factory=queue.SimpleQueue)
 
+    @property
+    def downloading(self) -> bool:
+        """Whether anything is being fetched."""
+        return bool(self._running)
+
     def list(self) -> list[dict[str, Any]]:
         """Every model of the catalogue as it stands on this machine, without its path."""
         statuses = [asdict(status) for status in self.store.list()]

@@ -123,6 +123,7 @@ class ServiceSettings(_Section):
         worker_timeout_s: a worker that is silent for this long is killed, and its job goes on in another one.
         max_retries: how often a job whose worker died is started again.
         idle_unload_s: an idle worker gives its models and memory back after this long.
+        idle_exit_min: the service ends after so many minutes without clients and with nothing to do; 0: never.
         stop_grace_s: how long a job may take to stop before its worker is killed.
         log_bytes: size at which a log begins anew. log_files: older logs of the service that are kept.
     """
@@ -138,6 +139,7 @@ class ServiceSettings(_Section):
     worker_timeout_s: float = Field(15.0, ge=0.5, le=3600)
     max_retries: int = Field(2, ge=0, le=100)
     idle_unload_s: float = Field(600.0, ge=0, le=1e7)
+    idle_exit_min: float = Field(0.0, ge=0, le=1e6)
     stop_grace_s: float = Field(5.0, ge=0, le=3600)
     log_bytes: int = Field(5 * MiB, ge=KiB)
     log_files: int = Field(3, ge=0, le=1000)
