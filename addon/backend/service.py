@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from .errors import BackendError
+from .processes import spawn
 
 State = Literal["stopped", "starting", "running", "waiting", "stopping", "failed"]
 
@@ -109,15 +109,7 @@ class LocalBackend:
         try:
             self._make_room()
             with self._ready_file.open("wb") as out, self.start_log.open("ab") as errors:
-                self._process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=errors,
-                    cwd=self.data_dir,
-                    env=clean_environment(),
-                    **detached(),
-                )
+                self._process = spawn(command, out, errors, self.data_dir)
         except OSError as error:
             self.state = "failed"
             self._trouble = (
@@ -235,24 +227,3 @@ class LocalBackend:
             self._process.returncode = self._process.poll() or 0  # nobody shall wait for it
         self._process = None
         self.state = "stopped"
-
-
-def clean_environment() -> dict[str, str]:
-    """The environment for another Python, without what was set for Blender's own."""
-    own = {
-        "PYTHONHOME",
-        "PYTHONPATH",
-        "PYTHONSTARTUP",
-        "PYTHONEXECUTABLE",
-        "PYTHONUSERBASE",
-        "__PYVENV_LAUNCHER__",
-    }
-    kept = {name: value for name, value in os.environ.items() if name not in own}
-    return {**kept, "PYTHONUTF8": "1"}
-
-
-def detached() -> dict[str, int | bool]:
-    """How a process is started that shall outlive this one, and without a console window."""
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
-    return {"start_new_session": True}

@@ -13,19 +13,19 @@ class SharedClient(Client):
     listener: Callable[[Event], None] | None = None
     """Sees every event before `poll` hands it out."""
 
-    _kept: tuple[Event, ...] = ()
+    _held: tuple[Event, ...] = ()
 
     def poll(self, max_ms: float = 2.0) -> list[Event]:
         """As `Client.poll`; events that came during `pump` are told first."""
-        new = self._take(max_ms)
-        kept, self._kept = self._kept, ()
+        new = self._told(max_ms)
+        kept, self._held = self._held, ()
         return [*kept, *new]
 
     def pump(self, max_ms: float = 2.0) -> None:
         """Do what is due and keep the events for the next `poll`."""
-        self._kept += tuple(self._take(max_ms))
+        self._held += tuple(self._told(max_ms))
 
-    def _take(self, max_ms: float) -> list[Event]:
+    def _told(self, max_ms: float) -> list[Event]:
         events = super().poll(max_ms)
         if self.listener is not None:
             for event in events:
