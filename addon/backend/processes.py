@@ -1,0 +1,50 @@
+"""Starting processes of another Python, cleanly on every system."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+_BLENDERS_OWN = {
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "PYTHONSTARTUP",
+    "PYTHONEXECUTABLE",
+    "PYTHONUSERBASE",
+    "PYTHONSAFEPATH",
+    "VIRTUAL_ENV",
+    "__PYVENV_LAUNCHER__",
+}
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment for another Python, without what was set for Blender's own."""
+    kept = {name: value for name, value in os.environ.items() if name not in _BLENDERS_OWN}
+    return {**kept, "PYTHONUTF8": "1"}
+
+
+def spawn(command: Sequence[str], out: IO[bytes], errors: IO[bytes], folder: Path) -> subprocess.Popen[bytes]:
+    """Start a process in a group of its own, which outlives this one and has no console window.
+
+    Its output goes to files, because pipes cannot be read without waiting on every system and break with this process.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    flags = 0
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=errors,
+        cwd=folder,
+        env=clean_environment(),
+        start_new_session=sys.platform != "win32",
+        creationflags=flags,
+    )
