@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Build tasks that need nothing but Python: make the environment, run the demo, the tests or the linters.
 
-    python build.py demo      makes .venv, turns a bundled picture into gf.ply, a film and a Rerun recording
-    python build.py test      the same environment, all tests (--quick leaves the slow ones out)
-    python build.py lint      ruff and mypy
+    python build.py demo            makes .venv, turns a bundled picture into gf.ply, a film and a Rerun recording
+    python build.py test            all tests, also inside Blender 4.2, 4.5 and 5.0 (--quick leaves the slow ones out)
+    python build.py lint            ruff and mypy
+    python build.py extension       the Blender extension, one zip for each platform, in dist/ (--out DIR)
+    python build.py repository DIR  the same as a static repository that Blender can subscribe to
 
-The environment is made once and again only when pyproject.toml, this file or Python changes.
+Environments are made once and again only when something they depend on changes.
 """
 
 import sys
@@ -18,10 +20,14 @@ import hashlib
 import importlib.util
 import os
 import shutil
-import subprocess
 import urllib.request
 import venv
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+
+from building import blenders
+from building.steps import apt_install, fail, may_install_packages, run
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
@@ -37,23 +43,15 @@ DEMO_PATH = ROOT / "examples" / "room_path.json"
 DEMO_OUT = ROOT / "demo"
 
 
-def run(*command: str | Path) -> None:
-    """Run a command in the project's root; a failure ends this program with the same exit code."""
-    code = subprocess.run([str(part) for part in command], cwd=ROOT).returncode
-    if code:
-        sys.exit(code)
-
-
 def require_ensurepip() -> None:
     """Debian and Ubuntu split `ensurepip` off Python: fetch it as root, otherwise say how."""
     if importlib.util.find_spec("ensurepip"):
         return
     package = f"python3.{sys.version_info.minor}-venv"
-    if shutil.which("apt-get") and os.geteuid() == 0:
-        run("apt-get", "update")
-        run("apt-get", "install", "-y", package)
+    if may_install_packages():
+        apt_install(package)
         return
-    sys.exit(f"error: this Python cannot make environments; run: sudo apt-get install {package}")
+    fail(f"this Python cannot make environments; run: sudo apt-get install {package}")
 
 
 def wanted_stamp() -> str:
@@ -94,6 +92,7 @@ def ensure_environment() -> None:
 
 def demo(_extra: list[str]) -> None:
     """Run the main job on the bundled picture with the built-in engines and say where the results are."""
+    ensure_environment()
     run(
         *(VENV_PYTHON, "-m", "splinescape.cli.main", "generate", DEMO_PICTURE),
         *("--path", DEMO_PATH, "--out", DEMO_OUT, "--video", "--rerun", "save"),
@@ -103,23 +102,74 @@ def demo(_extra: list[str]) -> None:
 
 def test(extra: list[str]) -> None:
     """Run the tests; `--quick` leaves out those marked slow, everything else goes to pytest."""
-    quick = "--quick" in extra
-    extra = [argument for argument in extra if argument != "--quick"]
-    run(VENV_PYTHON, "-m", "pytest", *(("-m", "not slow") if quick else ()), *extra)
+    from building.tests import run_tests
+
+    ensure_environment()
+    run_tests(VENV_PYTHON, extra)
 
 
 def lint(_extra: list[str]) -> None:
     """Check style, formatting and types."""
+    ensure_environment()
     run(VENV_PYTHON, "-m", "ruff", "check", ".")
     run(VENV_PYTHON, "-m", "ruff", "format", "--check", ".")
     run(VENV_PYTHON, "-m", "mypy")
 
 
-TASKS = {"demo": demo, "test": test, "lint": lint}
+def extension(extra: list[str]) -> None:
+    """Make the extension's zips, one for each platform."""
+    from building.extension import build_extension
+
+    out = Path(extra[1]) if extra else ROOT / "dist"
+    for archive in build_extension(ROOT, out.resolve(), builder()):
+        print(archive)
+
+
+def repository(extra: list[str]) -> None:
+    """Make a folder that Blender can subscribe to, at any address that serves files."""
+    from building.extension import build_repository
+
+    print(build_repository(ROOT, Path(extra[0]).resolve(), builder()))
+
+
+def builder() -> blenders.BlenderEnvironment:
+    """The newest Blender, whose own tool makes and checks extensions."""
+    python = blenders.find_python()
+    if python is None:
+        fail(
+            f"the extension is built with Blender's own tool, which needs python{blenders.BLENDER_PYTHON} on the PATH"
+        )
+    return blenders.ensure_blender(blenders.NEWEST, python)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a task does, and which arguments it takes: a sentence for people, and a check."""
+
+    do: Callable[[list[str]], None]
+    takes: str
+    accepts: Callable[[list[str]], bool]
+
+
+def _nothing(extra: list[str]) -> bool:
+    return not extra
+
+
+TASKS = {
+    "demo": Task(demo, "no arguments", _nothing),
+    "test": Task(test, "--quick, and whatever pytest takes", lambda _extra: True),
+    "lint": Task(lint, "no arguments", _nothing),
+    "extension": Task(
+        extension,
+        "--out DIR or nothing",
+        lambda extra: not extra or (extra[0] == "--out" and len(extra) == 2),
+    ),
+    "repository": Task(repository, "one folder", lambda extra: len(extra) == 1 and extra[0][:1] != "-"),
+}
 
 
 def main() -> None:
-    """Read the task's name, make the environment, run the task."""
+    """Read the task's name and do it."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -128,10 +178,11 @@ def main() -> None:
         "extra", nargs=argparse.REMAINDER, help="for test: --quick, and whatever pytest takes"
     )
     arguments = parser.parse_args()
-    if arguments.extra and arguments.task != "test":
-        parser.error(f"{arguments.task} takes no arguments, got: {' '.join(arguments.extra)}")
-    ensure_environment()
-    TASKS[arguments.task](arguments.extra)
+    task = TASKS[arguments.task]
+    if not task.accepts(arguments.extra):
+        got = " ".join(arguments.extra) or "nothing"
+        parser.error(f"{arguments.task} takes {task.takes}, got: {got}")
+    task.do(arguments.extra)
 
 
 if __name__ == "__main__":
