@@ -65,11 +65,11 @@ def build_repository(source: Path, folder: Path, builder: BlenderEnvironment) ->
 
 def _stage(source: Path, staged: Path, builder: BlenderEnvironment) -> Path:
     """What goes into the extension, in one folder: the add-on, its manifest, the licence, the wheels."""
+    manifest = (source / MANIFEST).read_text(encoding="utf-8")
+    _check_version(source, manifest)
     shutil.copytree(source / "addon", staged, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", ".*"))
     shutil.copyfile(source / "LICENSE", staged / "LICENSE")
     wheels = collect_wheels(source, staged / "wheels", builder)
-    manifest = (source / MANIFEST).read_text(encoding="utf-8")
-    _check_version(source, manifest)
     (staged / MANIFEST).write_text(with_wheels(manifest, wheels), encoding="utf-8", newline="\n")
     return staged
 
