@@ -3,42 +3,53 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 import bpy
 from conftest import MODULE
 
 HANDLERS = [name for name in dir(bpy.app.handlers) if isinstance(getattr(bpy.app.handlers, name), list)]
+KINDS = [
+    getattr(bpy.types, name)
+    for name in (
+        *("PropertyGroup", "AddonPreferences", "Operator", "Panel", "Menu", "Header", "UIList"),
+        *("RenderEngine", "FileHandler", "Gizmo", "GizmoGroup"),
+    )
+]
+
+
+def _registered(of: type) -> Iterator[type]:
+    """Classes that Blender knows now; `dir(bpy.types)` leaves property groups out."""
+    for each in of.__subclasses__():
+        if getattr(each, "is_registered", False):
+            yield each
+        yield from _registered(each)
+
+
+def _is_ours(thing: object) -> bool:
+    return (getattr(thing, "__module__", None) or "").startswith(MODULE)
+
+
+def _ours(kind: type) -> list[type]:
+    return [each for each in _registered(kind) if _is_ours(each)]
 
 
 def _traces() -> Counter[str]:
-    """What Blender holds of the extension: classes, properties, handlers, menu entries."""
-    ours = [
-        f"class {each.__name__}"
-        for each in _subclasses(bpy.types.bpy_struct)
-        if each.__module__.startswith(MODULE)
-    ]
+    """What Blender holds of the extension: classes, properties, handlers, entries in menus."""
+    found = [f"class {each.__name__}" for kind in KINDS for each in _ours(kind)]
     for owner in (bpy.types.Scene, bpy.types.Object, bpy.types.WindowManager):
-        ours += [f"property {name}" for name in dir(owner) if name.startswith("splinescape")]
+        found += [f"property {name}" for name in dir(owner) if name.startswith("splinescape")]
     for name in HANDLERS:
-        ours += [f"handler {name}" for each in getattr(bpy.app.handlers, name) if _is_ours(each)]
-    for menu in _subclasses(bpy.types.bpy_struct):
-        entries = getattr(getattr(menu, "draw", None), "_draw_funcs", ())
-        ours += [f"entry in {menu.__name__}" for each in entries if _is_ours(each)]
-    return Counter(ours)
-
-
-def _is_ours(function: object) -> bool:
-    return (getattr(function, "__module__", None) or "").startswith(MODULE)
-
-
-def _subclasses(of: type) -> list[type]:
-    """Classes that are registered with Blender now."""
-    found = [getattr(bpy.types, name, None) for name in dir(bpy.types)]
-    return [each for each in found if isinstance(each, type) and issubclass(each, of)]
+        found += [f"handler {name}" for each in getattr(bpy.app.handlers, name) if _is_ours(each)]
+    for each in _registered(bpy.types.Menu):
+        entries = getattr(getattr(each, "draw", None), "_draw_funcs", ())
+        found += [f"entry in {each.__name__}" for entry in entries if _is_ours(entry)]
+    return Counter(found)
 
 
 def test_it_can_be_switched_off_and_on_twice_in_a_row() -> None:
     before = _traces()
+    assert before["class SceneSettings"] == before["property splinescape"] / 2 == 1
     for _ in range(2):
         bpy.ops.preferences.addon_disable(module=MODULE)
         assert not hasattr(bpy.types.Scene, "splinescape")
@@ -49,23 +60,21 @@ def test_it_can_be_switched_off_and_on_twice_in_a_row() -> None:
 
 
 def test_every_property_and_operator_says_what_it_is() -> None:
-    silent = []
-    for group in _subclasses(bpy.types.PropertyGroup):
-        if group.__module__.startswith(MODULE):
-            silent += [
-                f"{group.__name__}.{each.identifier}"
-                for each in group.bl_rna.properties
-                if each.identifier not in ("rna_type", "name")
-                and not each.description
-                and each.type != "POINTER"
-            ]
-    for operator in _subclasses(bpy.types.Operator):
-        if operator.__module__.startswith(MODULE):
-            silent += [
-                f"{operator.__name__}.{each.identifier}"
-                for each in operator.bl_rna.properties
-                if each.identifier != "rna_type" and not each.description and not each.is_hidden
-            ]
-            if not operator.bl_rna.description:
-                silent.append(operator.__name__)
+    silent = [
+        f"{owner.__name__}.{each.identifier}"
+        for kind in (bpy.types.PropertyGroup, bpy.types.AddonPreferences, bpy.types.Operator)
+        for owner in _ours(kind)
+        for each in owner.bl_rna.properties
+        if _is_for_people(owner, each) and not each.description
+    ]
+    silent += [each.__name__ for each in _ours(bpy.types.Operator) if not each.bl_rna.description]
     assert not silent
+
+
+def _is_for_people(owner: type, each: bpy.types.Property) -> bool:
+    """A property that is declared here and shown as a value: not a group, and not what files or lists are given."""
+    declared = any(each.identifier in getattr(base, "__annotations__", ()) for base in owner.__mro__)
+    group = each.type in {"POINTER", "COLLECTION"} and issubclass(
+        getattr(bpy.types, each.fixed_type.identifier, bpy.types.PropertyGroup), bpy.types.PropertyGroup
+    )
+    return declared and not group and not each.is_hidden
