@@ -74,7 +74,6 @@ def test_every_property_and_operator_says_what_it_is() -> None:
 def _is_for_people(owner: type, each: bpy.types.Property) -> bool:
     """A property that is declared here and shown as a value: not a group, and not what files or lists are given."""
     declared = any(each.identifier in getattr(base, "__annotations__", ()) for base in owner.__mro__)
-    group = each.type in {"POINTER", "COLLECTION"} and issubclass(
-        getattr(bpy.types, each.fixed_type.identifier, bpy.types.PropertyGroup), bpy.types.PropertyGroup
-    )
+    base = getattr(getattr(each, "fixed_type", None), "base", None)
+    group = base is not None and base.identifier == "PropertyGroup"
     return declared and not group and not each.is_hidden
