@@ -27,10 +27,15 @@ def clean_environment() -> dict[str, str]:
     return {**kept, "PYTHONUTF8": "1"}
 
 
-def spawn(command: Sequence[str], out: IO[bytes], errors: IO[bytes], folder: Path) -> subprocess.Popen[bytes]:
+def spawn(
+    command: Sequence[str], out: IO[bytes], errors: IO[bytes], folder: Path, tied: bool = False
+) -> subprocess.Popen[bytes]:
     """Start a process in a group of its own, which outlives this one and has no console window.
 
     Its output goes to files, because pipes cannot be read without waiting on every system and break with this process.
+
+    Args:
+        folder: where it runs. tied: give it a standard input, by whose end it learns that this process is gone.
 
     Raises:
         OSError: it cannot be started.
@@ -40,7 +45,7 @@ def spawn(command: Sequence[str], out: IO[bytes], errors: IO[bytes], folder: Pat
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
     return subprocess.Popen(
         command,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE if tied else subprocess.DEVNULL,
         stdout=out,
         stderr=errors,
         cwd=folder,
