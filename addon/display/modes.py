@@ -1,4 +1,4 @@
-"""The display mode of a splat object: one modifier, set for what the viewport shall show and renders need."""
+"""The display mode of a splat object: modifiers, set for what the viewport shall show and renders need."""
 
 from __future__ import annotations
 
@@ -6,16 +6,36 @@ from typing import Any
 
 import bpy
 
-from . import geometry
+from ..splats.pointcloud import is_splats
+from . import geometry, harmonics, shared
 
 MODIFIER = "Splinescape Display"
+COLOR_MODIFIER = "Splinescape Colour"
+
+EEVEE_LIMIT = 50_000
+"""EEVEE gets up to this many splats as sorted instances; beyond, memory and time of its scene would grow too much."""
 
 _VIEWS = {"POINTS": geometry.POINTS, "SPLATS": geometry.BOX, "MATERIAL": geometry.GAUSSIANS}
+_EEVEE = ("BLENDER_EEVEE", "BLENDER_EEVEE_NEXT")
 
 
-def is_splats(obj: bpy.types.Object) -> bool:
-    """Whether this object holds splats that the extension made or imported."""
-    return obj.type == "POINTCLOUD" and bool(obj.get("splinescape_splats"))
+def splat_objects(scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """The splat objects of the scene, in the order of their names."""
+    return [obj for obj in scene.objects if is_splats(obj)]
+
+
+def is_native(obj: bpy.types.Object) -> bool:
+    """Whether Blender itself knows that these points are splats (5.3 and later), and how to draw and render them."""
+    return getattr(obj.data, "type", None) == "GAUSSIAN_SPLAT"
+
+
+def uses_eevee(scene: bpy.types.Scene) -> bool:
+    return scene.render.engine in _EEVEE
+
+
+def splat_count(obj: bpy.types.Object) -> int:
+    position = obj.data.attributes.get("position")
+    return 0 if position is None else len(position.data)
 
 
 def apply_mode(obj: bpy.types.Object) -> None:
@@ -26,15 +46,17 @@ def apply_mode(obj: bpy.types.Object) -> None:
     """
     if not is_splats(obj) or obj.library is not None:
         return
-    display = obj.splinescape.display
-    modifier = _display_modifier(obj)
-    values = {
-        geometry.VIEW: _VIEWS[display.mode],
-        geometry.POINT_SIZE: display.point_size,
-        geometry.DENSITY: display.density,
-    }
-    if set_inputs(modifier, values):
+    changed = _apply_color(obj)
+    changed |= _apply_display(obj)
+    if changed:
         obj.update_tag()
+        shared.remove_unused()
+
+
+def sync_engine(scene: bpy.types.Scene) -> None:
+    """Give each splat object of the scene the form that the scene's render engine renders best."""
+    for obj in splat_objects(scene):
+        apply_mode(obj)
 
 
 def set_inputs(modifier: bpy.types.NodesModifier, values: dict[str, Any]) -> bool:
@@ -53,13 +75,58 @@ def _set_input(modifier: bpy.types.NodesModifier, identifier: str, value: Any) -
     return True
 
 
-def _display_modifier(obj: bpy.types.Object) -> bpy.types.NodesModifier:
-    """The object's display modifier, which stays the last one: others change splats, this one shows them."""
-    modifier = obj.modifiers.get(MODIFIER)
+def _apply_display(obj: bpy.types.Object) -> bool:
+    display = obj.splinescape.display
+    modifier, changed = _modifier(obj, MODIFIER, geometry.display_group())
+    values = {
+        geometry.VIEW: _VIEWS[display.mode],
+        geometry.POINT_SIZE: display.point_size,
+        geometry.DENSITY: display.density,
+        geometry.RAW_COLORS: display.raw_colors,
+        geometry.NATIVE: is_native(obj),
+        geometry.INSTANCES: uses_eevee(_scene(obj)) and splat_count(obj) <= EEVEE_LIMIT,
+    }
+    return set_inputs(modifier, values) or changed
+
+
+def _apply_color(obj: bpy.types.Object) -> bool:
+    """The modifier of view-dependent colour, only where there is any: it runs at each move of the camera."""
+    display = obj.splinescape.display
+    count = 0 if is_native(obj) or not display.use_sh else harmonics.coefficient_count(obj.data)
+    if count == 0:
+        return _remove_modifier(obj, COLOR_MODIFIER)
+    modifier, changed = _modifier(obj, COLOR_MODIFIER, harmonics.color_group(count))
+    shows_colors = display.mode == "MATERIAL"
+    if modifier.show_viewport != shows_colors:
+        modifier.show_viewport = shows_colors
+        changed = True
+    return changed
+
+
+def _modifier(
+    obj: bpy.types.Object, name: str, group: bpy.types.NodeTree
+) -> tuple[bpy.types.NodesModifier, bool]:
+    """The object's modifier of this name with this group, and whether it had to be made or changed."""
+    modifier = obj.modifiers.get(name)
     if modifier is None:
-        modifier = obj.modifiers.new(MODIFIER, "NODES")
+        modifier = obj.modifiers.new(name, "NODES")
         modifier.show_expanded = False
-    group = geometry.display_group()
-    if modifier.node_group != group:
-        modifier.node_group = group
-    return modifier
+        if name != MODIFIER and MODIFIER in obj.modifiers:
+            obj.modifiers.move(len(obj.modifiers) - 1, obj.modifiers.find(MODIFIER))
+    elif modifier.node_group == group:
+        return modifier, False
+    modifier.node_group = group
+    return modifier, True
+
+
+def _remove_modifier(obj: bpy.types.Object, name: str) -> bool:
+    modifier = obj.modifiers.get(name)
+    if modifier is None:
+        return False
+    obj.modifiers.remove(modifier)
+    return True
+
+
+def _scene(obj: bpy.types.Object) -> bpy.types.Scene:
+    scene = bpy.context.scene
+    return scene if scene is not None and obj.name in scene.objects else next(iter(obj.users_scene), scene)

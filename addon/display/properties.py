@@ -40,6 +40,15 @@ class SplatDisplay(bpy.types.PropertyGroup):
         subtype="FACTOR",
         update=_changed,
     )
+    raw_colors: bpy.props.BoolProperty(
+        name="Raw Colours",
+        description=(
+            "Emit the splats' colours as they are and blend them as splat viewers do, for the view transform Raw. "
+            "Off: emit them in linear light, as lights and other materials do, for the view transform Standard"
+        ),
+        default=False,
+        update=_changed,
+    )
     use_sh: bpy.props.BoolProperty(
         name="View-Dependent Colour",
         description="Compute the colours for the position of the scene's camera from the spherical harmonics",

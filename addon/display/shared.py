@@ -1,4 +1,4 @@
-"""Materials and node groups that all splat objects of a .blend use together: each exists once, by its versioned name."""
+"""Materials and node groups that all splat objects of a .blend share: each exists once, by its versioned name."""
 
 from __future__ import annotations
 

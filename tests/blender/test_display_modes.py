@@ -7,7 +7,8 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
-from splat_objects import random_splats, splat_object
+from gpu_support import add_splats, random_splats
+from splinescape.io.splat_arrays import SplatArrays
 
 N = 50
 
@@ -31,26 +32,27 @@ def _shown(obj: bpy.types.Object) -> dict[str, object]:
 
 
 @pytest.fixture
-def splats() -> dict[str, np.ndarray]:
+def splats() -> SplatArrays:
     return random_splats(N)
 
 
 @pytest.fixture
-def obj(splats: dict[str, np.ndarray]) -> bpy.types.Object:
-    made = splat_object(splats)
+def obj(splats: SplatArrays) -> bpy.types.Object:
+    bpy.context.scene.render.engine = "CYCLES"
+    made = add_splats(splats)
     made.splinescape.display.mode = "MATERIAL"
     made.splinescape.display.mode = "POINTS"
     return made
 
 
-def test_points_are_dots_of_the_chosen_size(obj: bpy.types.Object, splats: dict[str, np.ndarray]) -> None:
+def test_points_are_dots_of_the_chosen_size(obj: bpy.types.Object, splats: SplatArrays) -> None:
     obj.splinescape.display.point_size = 0.25
-    np.testing.assert_allclose(_shown(obj)["radius"], 0.25 * splats["scales"].max(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(_shown(obj)["radius"], 0.25 * splats.scales.max(axis=1), rtol=1e-5)
 
 
-def test_the_material_sees_whole_gaussians(obj: bpy.types.Object, splats: dict[str, np.ndarray]) -> None:
+def test_the_material_sees_whole_gaussians(obj: bpy.types.Object, splats: SplatArrays) -> None:
     obj.splinescape.display.mode = "MATERIAL"
-    np.testing.assert_allclose(_shown(obj)["radius"], 3 * splats["scales"].max(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(_shown(obj)["radius"], 3 * splats.scales.max(axis=1), rtol=1e-5)
 
 
 def test_drawn_splats_leave_a_box_to_click_on_and_nothing_that_would_be_rendered(
@@ -72,15 +74,13 @@ def test_the_viewport_can_show_a_part_that_is_the_same_each_time(obj: bpy.types.
     np.testing.assert_array_equal(_shown(obj)["radius"], radius)
 
 
-def test_the_data_stay_as_they_are_in_every_mode(
-    obj: bpy.types.Object, splats: dict[str, np.ndarray]
-) -> None:
+def test_the_data_stay_as_they_are_in_every_mode(obj: bpy.types.Object, splats: SplatArrays) -> None:
     for mode in ("POINTS", "SPLATS", "MATERIAL"):
         obj.splinescape.display.mode = mode
         bpy.context.view_layer.update()
         radius = np.zeros(N, np.float32)
         obj.data.attributes["radius"].data.foreach_get("value", radius)
-        np.testing.assert_array_equal(radius, 3 * splats["scales"].max(axis=1))
+        np.testing.assert_array_equal(radius, 3 * splats.scales.max(axis=1))
 
 
 def test_setting_a_mode_again_and_again_adds_nothing(obj: bpy.types.Object) -> None:
@@ -91,18 +91,18 @@ def test_setting_a_mode_again_and_again_adds_nothing(obj: bpy.types.Object) -> N
 
 
 def test_copies_and_many_objects_share_what_is_shared_and_have_modes_of_their_own(
-    obj: bpy.types.Object, splats: dict[str, np.ndarray]
+    obj: bpy.types.Object, splats: SplatArrays
 ) -> None:
     groups = len(bpy.data.node_groups)
     copy = obj.copy()
     bpy.context.collection.objects.link(copy)
-    other = splat_object(splats, "Other")
+    other = add_splats(splats, name="Other")
     copy.splinescape.display.mode = "MATERIAL"
     other.splinescape.display.mode = "SPLATS"
     assert len(bpy.data.node_groups) == groups
     assert len(_shown(obj)["radius"]) == N
     assert _shown(other)["edges"] == 12
-    np.testing.assert_allclose(_shown(copy)["radius"], 3 * splats["scales"].max(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(_shown(copy)["radius"], 3 * splats.scales.max(axis=1), rtol=1e-5)
 
 
 def test_a_mode_is_saved_with_the_file(obj: bpy.types.Object, tmp_path: Path) -> None:
