@@ -1,0 +1,24 @@
+"""Blender's own Apply moves the points of a splat object but not the splats' shapes; this moves all of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from mathutils import Matrix
+
+from .pointcloud import read_splats, replace_splats
+from .transform import same_matrix, transformed
+
+
+def apply_transform(applied: Any) -> None:
+    """Move an object's location, rotation and scale into its splats; the scene looks the same.
+
+    Raises:
+        ValueError: the object holds no splats, or its scale is zero; nothing was changed.
+    """
+    matrix = np.array(applied.matrix_basis, np.float64)
+    if same_matrix(matrix, np.eye(4)):
+        return
+    replace_splats(applied, transformed(read_splats(applied), matrix))
+    applied.matrix_basis = Matrix()
