@@ -82,7 +82,7 @@ def _connect(
     scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, tree: bpy.types.NodeTree, node: bpy.types.Node
 ) -> None:
     """Put the group between the render and the output, if nothing else is there; otherwise leave it unconnected."""
-    output = versions.output_node(tree, make=True)
+    output = versions.ensure_output_node(tree)
     entry = _behind_reroutes(output.inputs[0])
     if entry.links:
         layers = entry.links[0].from_node

@@ -11,12 +11,13 @@ import struct
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 _MAGIC = 20000630
-_DTYPES = {0: np.dtype("<u4"), 1: np.dtype("<f2"), 2: np.dtype("<f4")}
+_DTYPES: dict[int, np.dtype[Any]] = {0: np.dtype("<u4"), 1: np.dtype("<f2"), 2: np.dtype("<f4")}
 _LINES_PER_BLOCK = {0: 1, 2: 1, 3: 16}
 _NONE, _ZIP = 0, 3
 _MAX_SIDE = 65536
@@ -146,8 +147,10 @@ def _attributes(data: bytes, position: int) -> tuple[dict[str, bytes], int]:
     return found, position + 1
 
 
-def _channels(listed: bytes) -> tuple[list[str], list[np.dtype]]:
-    names, dtypes, position = [], [], 0
+def _channels(listed: bytes) -> tuple[list[str], list[np.dtype[Any]]]:
+    names: list[str] = []
+    dtypes: list[np.dtype[Any]] = []
+    position = 0
     while listed[position]:
         name, position = _text(listed, position)
         (kind,) = struct.unpack_from("<i", listed, position)

@@ -2,6 +2,20 @@
 
 import bpy
 
+SCOPES = (
+    ("PATH", "Whole Path", "The path from its beginning to its end, over the scene's frame range"),
+    ("RANGE", "Frame Range", "The scene's frame range, through the scene's camera"),
+    ("FRAME", "Current Frame", "The current frame, through the scene's camera"),
+)
+ENGINES = (
+    ("OWN", "Blender", "The Splinescape render engine, on this computer's graphics card: all visible splats"),
+    (
+        "BACKEND",
+        "Backend",
+        "The backend that generated the scene, as it was generated; Blender stays free meanwhile",
+    ),
+)
+
 
 class RenderSettings(bpy.types.PropertyGroup):
     """What is rendered, by whom, where it goes and what is made of it."""
@@ -9,28 +23,13 @@ class RenderSettings(bpy.types.PropertyGroup):
     scope: bpy.props.EnumProperty(
         name="Frames",
         description="Which frames are rendered",
-        items=(
-            ("PATH", "Whole Path", "The path from its beginning to its end, over the scene's frame range"),
-            ("RANGE", "Frame Range", "The scene's frame range, through the scene's camera"),
-            ("FRAME", "Current Frame", "The current frame, through the scene's camera"),
-        ),
+        items=SCOPES,
         default="PATH",
     )
     engine: bpy.props.EnumProperty(
         name="Rendered By",
         description="Who renders the frames",
-        items=(
-            (
-                "OWN",
-                "Blender",
-                "The Splinescape render engine, on this computer's graphics card: all visible splats",
-            ),
-            (
-                "BACKEND",
-                "Backend",
-                "The backend that generated the scene, as it was generated; Blender stays free meanwhile",
-            ),
-        ),
+        items=ENGINES,
         default="OWN",
     )
     percentage: bpy.props.IntProperty(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 
 _TREE_IS_A_GROUP = "compositing_node_group" in bpy.types.Scene.bl_rna.properties
+_OUTPUT = "NodeGroupOutput" if _TREE_IS_A_GROUP else "CompositorNodeComposite"
 
 
 def compositor_tree(scene: bpy.types.Scene, make: bool = False) -> bpy.types.NodeTree | None:
@@ -31,14 +34,16 @@ def compositor_in_use(scene: bpy.types.Scene) -> bool:
     return bool(scene.use_nodes) and scene.node_tree is not None
 
 
-def output_node(tree: bpy.types.NodeTree, make: bool = False) -> bpy.types.Node | None:
-    """The node whose first input is the finished picture."""
-    kind = "NodeGroupOutput" if _TREE_IS_A_GROUP else "CompositorNodeComposite"
-    found = [node for node in tree.nodes if node.bl_idname == kind]
+def output_node(tree: bpy.types.NodeTree) -> bpy.types.Node | None:
+    """The node whose first input is the finished picture; None when there is none."""
+    found = [node for node in tree.nodes if node.bl_idname == _OUTPUT]
     found.sort(key=lambda node: not getattr(node, "is_active_output", False))
-    if not found and make:
-        return tree.nodes.new(kind)
     return found[0] if found else None
+
+
+def ensure_output_node(tree: bpy.types.NodeTree) -> bpy.types.Node:
+    """The same, made if need be."""
+    return output_node(tree) or tree.nodes.new(_OUTPUT)
 
 
 def math_node(tree: bpy.types.NodeTree, operation: str) -> bpy.types.Node:
@@ -91,7 +96,7 @@ def set_movie_output(render: bpy.types.RenderSettings) -> None:
     render.ffmpeg.audio_codec = "NONE"
 
 
-def strips_of(editor: bpy.types.SequenceEditor) -> object:
+def strips_of(editor: bpy.types.SequenceEditor) -> Any:
     """The strips of a sequencer: `strips` since 4.4, `sequences` before."""
     return editor.strips if hasattr(editor, "strips") else editor.sequences
 

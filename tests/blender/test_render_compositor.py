@@ -153,7 +153,7 @@ def test_a_compositor_of_the_artists_own_is_left_alone(folder: FrameFolder) -> N
     tree = versions.compositor_tree(scene, make=True)
     tree.nodes.clear()
     layers, blur = tree.nodes.new("CompositorNodeRLayers"), tree.nodes.new("CompositorNodeBlur")
-    output = versions.output_node(tree, make=True)
+    output = versions.ensure_output_node(tree)
     tree.links.new(layers.outputs[0], blur.inputs[0])
     tree.links.new(blur.outputs[0], output.inputs[0])
     setup = compositor.setup_compositor(scene, bpy.context.view_layer, folder)

@@ -1,0 +1,189 @@
+"""A camera of the scene that follows the camera path over the scene's frame range."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+from numpy.typing import NDArray
+
+from ..image.camera import input_camera
+from ..path.sampling import path_object, sample_path
+from . import versions
+
+NAME = "Path Camera"
+TOLERANCE = 1e-4
+"""How far constraints may lead the camera from the path, in any number of its matrix, before keyframes are used."""
+
+_LENS = (
+    "type",
+    "lens",
+    "sensor_fit",
+    "sensor_width",
+    "sensor_height",
+    "shift_x",
+    "shift_y",
+    "clip_start",
+    "clip_end",
+)
+
+
+def ensure_path_camera(scene: bpy.types.Scene) -> bpy.types.Object:
+    """The camera that follows the path, arriving at its end in the last frame of the scene; made once, then updated.
+
+    A camera that is itself the path is returned as it is. For a curve, constraints lead the camera where they can do
+    what the path asks for, so that it follows when the curve is edited; otherwise it gets a keyframe for each frame.
+    The lens is that of the input camera, if there is one.
+
+    Raises:
+        PathError: there is no path, or it cannot be followed.
+    """
+    source = path_object(scene)
+    if source is not None and source.type == "CAMERA":
+        scene.splinescape.render.camera = source
+        return source
+    frames = range(scene.frame_start, scene.frame_end + 1)
+    poses = sample_path(scene, bpy.context.evaluated_depsgraph_get(), len(frames))
+    camera = _camera(scene)
+    copy_lens(input_camera(scene), camera)
+    if not (source is not None and _follow(scene, camera, source, frames, poses)):
+        bake(camera, frames, poses)
+    scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
+    return camera
+
+
+def copy_lens(source: bpy.types.Object | None, camera: bpy.types.Object) -> None:
+    """Give `camera` the lens, shift and clipping of `source`; nothing happens without one."""
+    if source is not None:
+        for name in _LENS:
+            setattr(camera.data, name, getattr(source.data, name))
+
+
+def camera_poses(
+    scene: bpy.types.Scene, camera: bpy.types.Object, frames: Sequence[int]
+) -> NDArray[np.float64]:
+    """(n, 4, 4) `matrix_world` of a camera in some frames; the current frame stays what it is."""
+    now = scene.frame_current, scene.frame_subframe
+    poses = np.empty((len(frames), 4, 4))
+    try:
+        for i, frame in enumerate(frames):
+            scene.frame_set(frame)
+            poses[i] = camera.matrix_world
+    finally:
+        scene.frame_set(now[0], subframe=now[1])
+    return poses
+
+
+def bake(camera: bpy.types.Object, frames: Sequence[int], poses: NDArray[np.float64]) -> None:
+    """Give the camera a keyframe for each frame and nothing else that moves it.
+
+    Args:
+        poses: (n, 4, 4) `matrix_world` for the n frames.
+    """
+    _release(camera)
+    camera.rotation_mode = "QUATERNION"
+    before = None
+    for frame, pose in zip(frames, poses, strict=True):
+        location, rotation, _scale = Matrix(pose.tolist()).decompose()
+        if before is not None and rotation.dot(before) < 0:
+            rotation.negate()  # the same rotation; from one sign to the other it would turn the long way round
+        before = rotation
+        camera.location, camera.rotation_quaternion = location, rotation
+        camera.keyframe_insert("location", frame=frame, group=NAME)
+        camera.keyframe_insert("rotation_quaternion", frame=frame, group=NAME)
+    _make_linear(camera)
+
+
+def _camera(scene: bpy.types.Scene) -> bpy.types.Object:
+    """The scene's path camera; never the input camera or one that somebody else moves."""
+    settings = scene.splinescape.render
+    camera = settings.camera
+    if camera is None or camera.type != "CAMERA" or not camera.get("splinescape_path_camera"):
+        camera = bpy.data.objects.new(NAME, bpy.data.cameras.new(NAME))
+        camera["splinescape_path_camera"] = 1
+        settings.camera = camera
+    if camera.name not in scene.objects:
+        scene.collection.objects.link(camera)
+    return camera
+
+
+def _follow(
+    scene: bpy.types.Scene,
+    camera: bpy.types.Object,
+    curve: bpy.types.Object,
+    frames: Sequence[int],
+    poses: NDArray[np.float64],
+) -> bool:
+    """Have constraints lead the camera; False if they lead it elsewhere than the path, whatever the reason."""
+    if curve.type != "CURVE":
+        return False
+    for turn in (_turn_to_target, _turn_along_curve, _turn_never):
+        _release(camera)
+        follow = camera.constraints.new("FOLLOW_PATH")
+        follow.target = curve
+        follow.use_fixed_location = True
+        curve.data.use_path = True
+        for frame, factor in ((frames[0], 0.0), (frames[-1], 1.0)):
+            follow.offset_factor = factor
+            follow.keyframe_insert("offset_factor", frame=frame)
+        _make_linear(camera)
+        if turn(scene, camera, follow, poses):
+            there = camera_poses(scene, camera, frames)
+            if np.abs(there - poses).max() < TOLERANCE:
+                return True
+    return False
+
+
+def _turn_to_target(
+    scene: bpy.types.Scene,
+    camera: bpy.types.Object,
+    _follow: bpy.types.Constraint,
+    _poses: NDArray[np.float64],
+) -> bool:
+    target = scene.splinescape.path.target
+    if target is None:
+        return False
+    track = camera.constraints.new("TRACK_TO")
+    track.target, track.track_axis, track.up_axis = target, "TRACK_NEGATIVE_Z", "UP_Y"
+    return True
+
+
+def _turn_along_curve(
+    _scene: bpy.types.Scene,
+    _camera: bpy.types.Object,
+    follow: bpy.types.Constraint,
+    _poses: NDArray[np.float64],
+) -> bool:
+    follow.use_curve_follow = True
+    follow.forward_axis, follow.up_axis = "TRACK_NEGATIVE_Z", "UP_Y"
+    return True
+
+
+def _turn_never(
+    _scene: bpy.types.Scene,
+    camera: bpy.types.Object,
+    _follow: bpy.types.Constraint,
+    poses: NDArray[np.float64],
+) -> bool:
+    camera.rotation_mode = "QUATERNION"
+    camera.rotation_quaternion = Matrix(poses[0].tolist()).to_quaternion()
+    return True
+
+
+def _release(camera: bpy.types.Object) -> None:
+    """Take away whatever led the camera until now."""
+    camera.animation_data_clear()
+    camera.constraints.clear()
+    camera.parent = None
+    camera.location = (0.0, 0.0, 0.0)
+    camera.rotation_mode = "QUATERNION"
+    camera.rotation_quaternion = (1.0, 0.0, 0.0, 0.0)
+    camera.scale = (1.0, 1.0, 1.0)
+
+
+def _make_linear(camera: bpy.types.Object) -> None:
+    for curve in versions.fcurves(camera):
+        for key in curve.keyframe_points:
+            key.interpolation = "LINEAR"

@@ -1,0 +1,143 @@
+"""Frames from the extension's own render engine, one at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from ..image.png import srgb8
+from . import versions
+from .compositor import HIDDEN
+from .exr import ExrError, read_exr
+from .files import Frame
+from .plan import RenderError, RenderPlan
+
+ENGINE = "SPLINESCAPE"
+
+_IMAGE_SETTINGS = (
+    "media_type",
+    "file_format",
+    "color_mode",
+    "color_depth",
+    "exr_codec",
+    "use_exr_interleave",
+)
+"""In the order in which they can be set back."""
+
+
+class OwnFrames:
+    """Renders with the engine of the extension; each frame blocks Blender while it is rendered."""
+
+    def __init__(self, plan: RenderPlan) -> None:
+        self._plan = plan
+        self._number = 0
+        scene = bpy.data.scenes[plan.scene]
+        self._now = scene.frame_current, scene.frame_subframe
+
+    def begin(self, number: int) -> None:
+        """Have `result` render that frame."""
+        self._number = number
+
+    def result(self) -> Frame:
+        """Render the frame.
+
+        Raises:
+            RenderError: the engine could not; the scene is as it was.
+        """
+        scene = bpy.data.scenes.get(self._plan.scene)
+        camera = bpy.data.objects.get(self._plan.camera)
+        if scene is None or camera is None:
+            raise RenderError("The scene or its camera was deleted while frames were rendered: start again")
+        scene.frame_set(self._number)
+        with tempfile.TemporaryDirectory(prefix="splinescape-") as folder:
+            path = Path(folder) / "frame.exr"
+            with prepared(scene, camera, self._plan, path):
+                _render(scene)
+            try:
+                channels = read_exr(path)
+            except (OSError, ExrError) as error:
+                raise RenderError(f"Frame {self._number} was not rendered: {error}") from None
+        return _frame(channels)
+
+    def close(self) -> None:
+        """Go back to the frame at which it began."""
+        scene = bpy.data.scenes.get(self._plan.scene)
+        if scene is not None:
+            scene.frame_set(self._now[0], subframe=self._now[1])
+
+
+def _render(scene: bpy.types.Scene) -> None:
+    try:
+        bpy.ops.render.render(write_still=True, scene=scene.name)
+    except RuntimeError as error:
+        raise RenderError(str(error).removeprefix("Error: ").strip()) from None
+
+
+def _frame(channels: dict[str, NDArray[np.float32]]) -> Frame:
+    """The frame in a file of passes: the only view layer's."""
+
+    def channel(name: str) -> NDArray[np.float32]:
+        found = next((plane for key, plane in channels.items() if key.endswith(name)), None)
+        if found is None:
+            raise RenderError(f"The render engine made no {name}: render again")
+        return found
+
+    rgb = np.stack([channel(f"Combined.{colour}") for colour in "RGB"], axis=-1)
+    return Frame(srgb8(rgb), channel("Depth.Z"))
+
+
+@contextlib.contextmanager
+def prepared(
+    scene: bpy.types.Scene, camera: bpy.types.Object, plan: RenderPlan, path: Path
+) -> Iterator[None]:
+    """The scene set up to render its splats and their depth into `path`; afterwards it is as it was."""
+    render = scene.render
+    wanted: list[tuple[Any, dict[str, Any]]] = [
+        (scene, {"camera": camera}),
+        (
+            render,
+            {
+                "engine": ENGINE,
+                "filepath": str(path),
+                "resolution_x": plan.width,
+                "resolution_y": plan.height,
+                "resolution_percentage": 100,
+                "film_transparent": False,
+                "use_border": False,
+                "use_compositing": False,
+                "use_sequencer": False,
+                "use_multiview": False,
+                "use_single_layer": True,
+                "use_stamp": False,
+                "use_overwrite": True,
+                "use_file_extension": True,
+            },
+        ),
+        *((layer, {"use_pass_z": True}) for layer in scene.view_layers),
+        *((each, {"hide_render": False}) for each in scene.objects if each.get(HIDDEN)),
+    ]
+    settings = render.image_settings
+    image_settings = {name: getattr(settings, name) for name in _IMAGE_SETTINGS if hasattr(settings, name)}
+    kept = [(owner, {name: getattr(owner, name) for name in values}) for owner, values in wanted]
+    try:
+        _set_all(wanted)
+        versions.set_exr_output(settings)
+        yield
+    finally:
+        for name, value in image_settings.items():
+            with contextlib.suppress(TypeError):  # what it does not have in the format that is restored
+                setattr(settings, name, value)
+        _set_all(kept)
+
+
+def _set_all(values: list[tuple[Any, dict[str, Any]]]) -> None:
+    for owner, properties in values:
+        for name, value in properties.items():
+            setattr(owner, name, value)
