@@ -7,7 +7,7 @@
 #
 #     BLENDER_HOME=/tmp/home BIND="/more/folders" TREE.run blender --version
 #
-# Needs root and a Debian host, whose own mirror is used. A finished tree is left as it is.
+# Needs root and a Debian host, whose own mirror is used. A finished tree is left as it is unless the packages change.
 set -euo pipefail
 
 [ $# = 2 ] || { echo "usage: make_tree.sh TREE SUITE" >&2; exit 2; }
@@ -18,7 +18,7 @@ READY=$TREE/.blender-gui-ready
 PARTIAL=$TREE/.blender-gui-partial
 
 PACKAGES=blender,xvfb,libgl1-mesa-dri,libglx-mesa0,libegl-mesa0,libgl1,libegl1
-PACKAGES+=,xdotool,imagemagick,openbox,x11-utils
+PACKAGES+=,xdotool,imagemagick,openbox,x11-utils,tesseract-ocr
 # Blender's own scripts import these; Debian's package names none of them:
 PACKAGES+=,python3-numpy,python3-requests,python3-zstandard,python3-cattr
 
@@ -43,7 +43,7 @@ ensure_mmdebstrap() {
 remove_half_made_tree() {
   [ -d "$TREE" ] || return 0
   if grep -q " $TREE/" /proc/mounts; then echo "$TREE has mounts inside" >&2; exit 1; fi
-  if [ -n "$(ls -A "$TREE")" ] && [ ! -e "$PARTIAL" ]; then echo "$TREE holds something else" >&2; exit 1; fi
+  if [ -n "$(ls -A "$TREE")" ] && [ ! -e "$PARTIAL" ] && [ ! -e "$READY" ]; then echo "$TREE holds something else" >&2; exit 1; fi
   rm -rf --one-file-system "$TREE"
 }
 
@@ -75,7 +75,7 @@ make_tree() {
   umount --lazy "$TREE/proc" 2>/dev/null || true  # a daemon that a package started may hold it
   ln -sfn /proc/self/mounts "$TREE/etc/mtab"  # else Blender warns at each start
   rm -f "$PARTIAL"
-  touch "$READY"
+  echo "$PACKAGES" > "$READY"
 }
 
 write_wrapper() {
@@ -102,5 +102,5 @@ WRAPPER
   chmod +x "$TREE.run"
 }
 
-[ -e "$READY" ] || make_tree
+[ "$(cat "$READY" 2>/dev/null)" = "$PACKAGES" ] || make_tree
 write_wrapper
