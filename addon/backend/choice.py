@@ -19,6 +19,7 @@ class Choice:
         connection_file: of kind "FILE"; None while none is chosen.
         python: interpreter of a complete environment to start the local service with, None when there is none.
         trouble: why there is no such interpreter, for people.
+        own: the interpreter is that of the user's own environment, which has to be looked at before it is used.
         device: "auto", "cpu" or "cuda:N".
     """
 
@@ -27,6 +28,7 @@ class Choice:
     connection_file: Path | None = None
     python: Path | None = None
     trouble: str = ""
+    own: bool = False
     device: str = "auto"
 
     @property

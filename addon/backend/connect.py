@@ -5,13 +5,18 @@ Nothing here waits, and nothing needs `bpy`: the preferences hand in a function 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .choice import Choice
+from .environment import NOT_INSTALLED
 from .errors import BackendError
+from .install import Installer
+from .models import Models
+from .probe import Probe
 from .service import LocalBackend
 
 if TYPE_CHECKING:
@@ -21,12 +26,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NOT_INSTALLED = "Not installed: click Install Backend in the preferences"
 NO_FILE = "No connection file chosen: choose one in the preferences, or set Backend to This Machine"
 
 
 class Backend:
-    """The backend of the present choice: the shared client, and the local service if it is to run here."""
+    """The backend of the present choice: the shared client, and the local service if it is to run here.
+
+    Attributes:
+        installer: makes the environment of the local service. models: those that the backend knows.
+    """
 
     def __init__(self, read_choice: Callable[[], Choice | None]) -> None:
         """Prepare; nothing is read, connected or started before it is asked for.
@@ -34,12 +42,15 @@ class Backend:
         Args:
             read_choice: tells which backend is wanted now; None while the extension is being switched off.
         """
+        self.installer = Installer()
+        self.models = Models()
         self._read_choice = read_choice
+        self._probe: Probe | None = None
+        self._start_when_checked = False
         self._client: SharedClient | None = None
         self._connection: Path | None = None
         self._local: LocalBackend | None = None
         self._was_connected = False
-        self.installing: Callable[[], str] = lambda: ""
 
     def choice(self) -> Choice | None:
         """What is wanted now."""
@@ -87,7 +98,36 @@ class Backend:
             return
         if choice.python is None:
             raise BackendError(choice.trouble or NOT_INSTALLED)
-        local.start(choice.python, choice.device)
+        if choice.own and self.trouble_with_own(choice) != "":
+            self._start_when_checked = True
+            self.check_own()
+        else:
+            local.start(choice.python, choice.device)
+
+    def check_own(self) -> None:
+        """Begin to look whether the user's own environment has the backend."""
+        choice = self._read_choice()
+        if choice is None or choice.python is None or not choice.own:
+            return
+        if self._probe is None:
+            from splinescape import __version__
+
+            self._probe = Probe(__version__)
+        if not (self._probe.running and self._probe.python == choice.python):
+            self._probe.begin(choice.python)
+
+    def trouble_with_own(self, choice: Choice) -> str | None:
+        """What is wrong with the user's own environment; "" if nothing is, None while that is not known."""
+        if self._probe is None or self._probe.python != choice.python:
+            return None
+        return self._probe.trouble
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is under way that `tick` has to look after soon."""
+        probing = self._probe is not None and self._probe.running
+        local = self._local is not None and (self._local.busy or self._local.pid is not None)
+        return self.installer.running or probing or local or self.models.fetching
 
     def stop(self) -> None:
         """End the local service; running jobs stop after their present step and go on with its next start."""
@@ -99,10 +139,29 @@ class Backend:
             client.shutdown("now")
         local.stop()
 
-    def tick(self) -> None:
-        """Look after the service that was started here; to be called a few times a second."""
-        local = self.local()
-        client = self.client()
+    def reconnect(self) -> None:
+        """Begin to connect anew, at once."""
+        self._drop_client()
+        self.client()
+
+    def tick(self, models_wanted: bool = False) -> None:
+        """Look after everything that was begun here; to be called a few times a second.
+
+        Args:
+            models_wanted: somebody looks at the list of models.
+        """
+        self.installer.tick()
+        local, client = self.local(), self.client()
+        if self._probe is not None:
+            self._probe.tick()
+        if self._start_when_checked and not (self._probe is not None and self._probe.running):
+            self._start_when_checked = False
+            choice = self._read_choice()
+            if choice is not None and self.trouble_with_own(choice) == "":
+                with contextlib.suppress(BackendError):  # its status says so
+                    self.start()
+        self.models.use(client)
+        self.models.tick(models_wanted)
         if local is not None:
             local.tick(connected=client is not None and client.state == "connected")
         if client is not None:
@@ -116,8 +175,10 @@ class Backend:
         if choice.kind == "FILE":
             return NO_FILE if client is None else client.reason or "Connecting to the backend"
         if choice.python is None and not (local is not None and local.busy):
-            return choice.trouble or NOT_INSTALLED
-        return ""
+            return self.installer.status or choice.trouble or NOT_INSTALLED
+        if client is not None and client.reason_code in ("version", "not_allowed"):
+            return f"Not usable: {client.reason}"
+        return (self.trouble_with_own(choice) or "") if choice.own else ""
 
     def status(self) -> str:
         """One sentence for the panel."""
@@ -132,9 +193,12 @@ class Backend:
 
     def _local_status(self, choice: Choice, client: Client | None) -> str:
         local = self.local()
-        installing = self.installing()
-        if installing:
-            return installing
+        if self.installer.running:
+            return self.installer.status
+        if choice.own and self.trouble_with_own(choice):
+            return self.trouble_with_own(choice) or ""
+        if self._probe is not None and self._probe.running:
+            return "Looking at the environment..."
         if client is not None and client.reason_code in ("version", "not_allowed"):
             return f"Not usable: {client.reason}"
         if local is not None and local.status:
@@ -146,7 +210,11 @@ class Backend:
         return "Installed: it starts with the first scene, or click Start Backend"
 
     def close(self) -> None:
-        """Drop the connection; a service that was started goes on until it has been idle for a while."""
+        """Drop the connection, end an installation; a service goes on until it has been idle for a while."""
+        self.installer.close()
+        if self._probe is not None:
+            self._probe.close()
+        self.models.use(None)
         self._drop_client()
         if self._local is not None:
             self._local.forget()

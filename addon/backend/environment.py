@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+NOT_INSTALLED = "Not installed: click Install Backend in the preferences"
+
 POINTER = "environment.json"
 """Written when an environment is complete: names its folder and what is in it."""
 
@@ -26,7 +28,7 @@ class Installed:
 
     Attributes:
         python: its interpreter, which is gone when the Python that it was made from is.
-        splinescape, torch: versions. kind: "cpu" or "cuda".
+        splinescape, torch: versions. kind: "cpu" or "cuda". size: bytes on disk.
     """
 
     folder: Path
@@ -34,6 +36,7 @@ class Installed:
     splinescape: str
     torch: str
     kind: str
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,16 +67,17 @@ def installed(home: Path) -> Installed | None:
     try:
         data = json.loads((home / POINTER).read_bytes())
         folder = home / Path(data["folder"]).name
-        words = (data["splinescape"], data["torch"], data["kind"])
+        words = (str(data["splinescape"]), str(data["torch"]), str(data["kind"]))
+        size = int(data["bytes"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Installed(folder, python_in(folder), *(str(word) for word in words))
+    return Installed(folder, python_in(folder), *words, size)
 
 
 def trouble_with(environment: Installed | None, version: str) -> str:
     """Why an environment cannot be used by an extension that needs this version of the backend; "" when it can."""
     if environment is None:
-        return "Not installed: click Install Backend in the preferences"
+        return NOT_INSTALLED
     if not environment.python.exists():
         return (
             "Not usable: the Python that the backend was installed with is gone; click Install Backend again"
@@ -155,16 +159,31 @@ def pythons(chosen: Path | None = None) -> list[Path]:
     return list(dict.fromkeys(usable))
 
 
-def size_on_disk(folder: Path) -> int:
-    """Bytes below a folder; takes a second for a whole environment."""
-    total = 0
-    for root, _folders, files in os.walk(folder):
-        for name in files:
-            try:
-                total += os.lstat(Path(root) / name).st_size
-            except OSError:
-                continue
-    return total
+def remove(home: Path) -> list[Path]:
+    """Let no environment count any more.
+
+    Returns:
+        What is left to delete, under names that nothing uses; it has tens of thousands of files, so do it elsewhere.
+
+    Raises:
+        OSError: it is in use, or the folder cannot be written.
+    """
+    (home / POINTER).unlink(missing_ok=True)
+    left = []
+    for folder in [*home.glob("env-*"), home / "cache"]:
+        if folder.is_dir():
+            left.append(folder.rename(folder.with_name(f"removed-{folder.name}-{os.getpid()}")))
+    return left
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Free disk where a folder is or would be; None when that cannot be told."""
+    for place in (folder, *folder.parents):
+        try:
+            return shutil.disk_usage(place).free
+        except OSError:
+            continue
+    return None
 
 
 def plan_as_json(plan: Plan) -> str:

@@ -102,9 +102,15 @@ def check_python(home: Path, needs: int) -> None:
 
 def remove_others(home: Path, keep: set[str]) -> None:
     """Delete environments that are half made or no longer used; one that is in use on Windows stays for now."""
-    for folder in home.glob("env-*"):
+    for folder in [*home.glob("env-*"), *home.glob("removed-*")]:
         if folder.name not in keep:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    files = (Path(root) / name for root, _folders, names in os.walk(folder) for name in names)
+    return sum(file.lstat().st_size for file in files)
 
 
 def present(pointer: Path) -> str:
@@ -212,7 +218,7 @@ def install(plan: dict[str, Any], log: TextIO) -> None:
         fail(
             f"The extension's files are damaged: they hold the backend {versions['splinescape']}; install them again"
         )
-    stamp = {"folder": folder.name, "kind": plan["kind"], "python": sys.version.split()[0], **versions}
+    stamp = {"folder": folder.name, "kind": plan["kind"], "bytes": size_of(folder), **versions}
     temp = pointer.with_suffix(".tmp")
     temp.write_text(json.dumps(stamp))
     temp.replace(pointer)

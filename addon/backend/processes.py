@@ -28,11 +28,11 @@ def clean_environment() -> dict[str, str]:
 
 
 def spawn(
-    command: Sequence[str], out: IO[bytes], errors: IO[bytes], folder: Path, tied: bool = False
+    command: Sequence[str], out: IO[bytes] | int, errors: IO[bytes] | int, folder: Path, tied: bool = False
 ) -> subprocess.Popen[bytes]:
     """Start a process in a group of its own, which outlives this one and has no console window.
 
-    Its output goes to files, because pipes cannot be read without waiting on every system and break with this process.
+    Longer output belongs into files: pipes cannot be read everywhere without waiting, and break with this process.
 
     Args:
         folder: where it runs. tied: give it a standard input, by whose end it learns that this process is gone.
