@@ -1,4 +1,4 @@
-"""The half of Generate Scene that needs no Blender: a job of a real service, followed from the picture to the splats."""
+"""The half of Generate Scene that needs no Blender: a job of a real service, from the picture to the splats."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from addon.generate.follower import Follower, Order
-from addon.generate.job_view import Arrived, JobView
 from service_support import PATH_JSON, TINY, RunningService, expected_ply, picture_png
 
+from addon.generate.follower import Follower, Order
+from addon.generate.job_view import Arrived, JobView
 from splinescape.client import Client
 from splinescape.io.formats import load_arrays
 
@@ -78,7 +78,7 @@ def order(name: str = "test", **settings: Any) -> Order:
 
 def submitted(folder: Path, wanted: Order) -> Follower:
     folder.mkdir(exist_ok=True)
-    return Follower.submitted(wanted, folder, lambda: folder / "result" / "gf.ply")
+    return Follower.submitted(wanted, folder, lambda _view: folder / "result" / "gf.ply")
 
 
 def test_a_job_is_followed_from_the_picture_to_the_scene(service: RunningService, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_whoever_comes_back_later_is_told_the_same(service: RunningService, tmp_
     first.leave()
     later = Artist(
         service.connection,
-        Follower.attached(first.view.job, "test", tmp_path, lambda: tmp_path / "later" / "gf.ply"),
+        Follower.attached(first.view.job, "test", tmp_path, lambda _view: tmp_path / "later" / "gf.ply"),
     )
     later.until(lambda: later.follower.finished)
     assert later.shown[-1].final
@@ -120,7 +120,7 @@ def test_whoever_comes_back_later_is_told_the_same(service: RunningService, tmp_
     assert later.view.summary is not None
     once_more = Artist(
         service.connection,
-        Follower.attached(first.view.job, "test", tmp_path, lambda: tmp_path / "again" / "gf.ply"),
+        Follower.attached(first.view.job, "test", tmp_path, lambda _view: tmp_path / "again" / "gf.ply"),
     )
     once_more.until(lambda: once_more.follower.finished)
     assert [each.final for each in once_more.shown] == [True], "previews of a finished job are not fetched"
@@ -197,7 +197,7 @@ def test_a_job_that_the_service_does_not_have_is_said_to_be_gone(
     service: RunningService, tmp_path: Path
 ) -> None:
     artist = Artist(
-        service.connection, Follower.attached("0" * 32, "old", tmp_path, lambda: tmp_path / "gf.ply")
+        service.connection, Follower.attached("0" * 32, "old", tmp_path, lambda _view: tmp_path / "gf.ply")
     )
     artist.until(lambda: artist.view.ended)
     assert artist.view.state == "gone"

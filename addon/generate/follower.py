@@ -45,25 +45,25 @@ class Follower:
 
     Attributes:
         view: where it stands; only to be read.
+        result: tells where the finished scene shall lie, asked when it is fetched.
     """
 
     def __init__(
         self,
         view: JobView,
         previews: Path,
-        result: Callable[[], Path],
+        result: Callable[[JobView], Path],
         order: Order | None = None,
     ) -> None:
         """Prepare; the first `step` begins. See `submitted` and `attached`.
 
         Args:
             previews: folder for splats that are shown while the job runs.
-            result: tells where the finished scene shall lie, asked when it is fetched.
             order: what is to be submitted; None for a job that the service has already.
         """
         self.view = view
         self._previews = previews
-        self._result = result
+        self.result = result
         self._order = order
         self._client: Client | None = None
         self._submit: Call[str] | None = None
@@ -81,12 +81,12 @@ class Follower:
         self._cancel_wanted = False
 
     @classmethod
-    def submitted(cls, order: Order, previews: Path, result: Callable[[], Path]) -> Follower:
+    def submitted(cls, order: Order, previews: Path, result: Callable[[JobView], Path]) -> Follower:
         """Follow a job that is still to be submitted."""
         return cls(JobView(order.name), previews, result, order)
 
     @classmethod
-    def attached(cls, job: str, name: str, previews: Path, result: Callable[[], Path]) -> Follower:
+    def attached(cls, job: str, name: str, previews: Path, result: Callable[[JobView], Path]) -> Follower:
         """Follow a job that was submitted before, from its first event on."""
         return cls(JobView(name, job, "queued"), previews, result)
 
@@ -252,7 +252,7 @@ class Follower:
     def _begin_fetch(self, client: Client) -> None:
         if self.view.state == "done":
             if not self._delivered:
-                path = self._result()
+                path = self.result(self.view)
                 self._fetching = Arrived(path, self._shown_revision + 1, 0, final=True)
                 self._fetch = client.fetch(self.view.job, RESULT, path)
             return

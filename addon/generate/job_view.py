@@ -126,7 +126,7 @@ class JobView:
     def note(self, text: str, warning: bool) -> None:
         """Remember what the service says; of the same only the last."""
         told = Told(text, warning)
-        self.notes = [each for each in self.notes if each != told][-_NOTES_KEPT + 1 :] + [told]
+        self.notes = [*[each for each in self.notes if each != told][-_NOTES_KEPT + 1 :], told]
 
     @property
     def warnings(self) -> list[str]:

@@ -11,7 +11,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from ..image.camera import ensure_input_camera, scene_placement
+from ..image.camera import camera_focal_px, ensure_input_camera, scene_placement
 from ..image.picture import picture_file
 from .follower import Order
 from .properties import ENGINES, SETTINGS
@@ -68,7 +68,9 @@ def request_of(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> Reques
     if missing:
         raise GenerateError(missing)
     picture, _, focal_px = picture_file(scene.splinescape.image.image)
-    ensure_input_camera(scene)
+    camera = ensure_input_camera(scene)
+    if scene.splinescape.image.use_camera_lens:
+        focal_px = camera_focal_px(camera, scene.splinescape.image.image)
     own = scene.splinescape.generate
     settings = {name: _plain(getattr(own, name)) for name in SETTINGS}
     _check(settings)

@@ -96,6 +96,16 @@ def set_resolution(scene: bpy.types.Scene, width: int, height: int) -> None:
     scene.render.pixel_aspect_x = scene.render.pixel_aspect_y = 1.0
 
 
+def camera_focal_px(camera: bpy.types.Object, image: bpy.types.Image) -> float:
+    """Focal length of a Blender camera in pixels of a picture that fills its frame."""
+    width, height = image.size
+    data = camera.data
+    if data.sensor_fit == "VERTICAL":
+        return float(data.lens / data.sensor_height * height)
+    fitted = max(width, height) if data.sensor_fit == "AUTO" else width
+    return float(data.lens / data.sensor_width * fitted)
+
+
 def scene_placement(scene: bpy.types.Scene) -> NDArray[np.float64]:
     """(4, 4) Blender's world from the scene's world: where splats made from the picture belong.
 

@@ -1,0 +1,339 @@
+"""The jobs that this Blender follows, one for each scene, and what comes of them in the .blend.
+
+What must survive is saved in `scene.splinescape.generate`; here is what does not: connections, files on their way.
+References to Blender's data are looked up anew for each turn, since undo and loading make them invalid.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from splinescape.errors import SplinescapeError
+
+from ..backend import connect
+from ..image.camera import ensure_input_camera, scene_placement, set_intrinsics
+from . import offers, places
+from .follower import Follower
+from .job_view import Arrived, JobView
+from .request import Request, job_name
+from .scene_splats import set_aside, show_splats, splats_object
+
+log = logging.getLogger(__name__)
+
+_LEAST_PAUSE_S = 2.0
+_PAUSE_FACTOR = 8.0
+"""Blender stands still while splats are imported: at most for a ninth of the time."""
+_REFUSED_PAUSE_S = 1.0
+
+
+class Running:
+    """A followed job.
+
+    Attributes:
+        follower: talks to the service. sent: what the job was given, "" when that is not known.
+        problem: why its splats are not in the scene, a sentence.
+        undone: the .blend has gone back or forth in its undo steps since the last import.
+        previews: whether to show splats before the job is done.
+    """
+
+    def __init__(self, follower: Follower, sent: str) -> None:
+        """Begin.
+
+        Args:
+            sent: what the job was given, as `Request.facts` writes it; "" when that is not known.
+        """
+        self.follower = follower
+        self.sent = sent
+        self.problem = ""
+        self.undone = False
+        self.previews = True
+        self._shown = False
+        self._lens_set = False
+        self._summary: dict[str, Any] | None = None
+        self._import_at = self._busy_until = 0.0
+
+    @property
+    def view(self) -> JobView:
+        """Where it stands."""
+        return self.follower.view
+
+    def update(self, scene: bpy.types.Scene) -> None:
+        """Write what is new into the .blend."""
+        self._remember(scene)
+        if not self._lens_set and self.view.input_frame is not None:
+            self._set_lens(scene)
+        if self.view.summary is not None and self.view.summary is not self._summary:
+            self._summary = self.view.summary
+            scene.splinescape.generate.summary = json.dumps(self._summary)
+        arrived = self.view.arrived
+        if arrived is None or _is_busy() or time.monotonic() < self._busy_until:
+            return
+        if not arrived.final and (not self.previews or self.view.state == "done"):
+            self.follower.imported()
+        elif arrived.final or time.monotonic() >= self._import_at:
+            self._take_over(scene, arrived)
+
+    def _remember(self, scene: bpy.types.Scene) -> None:
+        """The job's name in the .blend; undo may have taken it back."""
+        own = scene.splinescape.generate
+        if self.view.job and own.job != self.view.job:
+            own.job, own.job_name, own.sent, own.delivered = self.view.job, self.view.name, self.sent, False
+
+    def _set_lens(self, scene: bpy.types.Scene) -> None:
+        self._lens_set = True
+        frame = self.view.input_frame
+        assert frame is not None
+        resolution = scene.splinescape.generate.match_resolution
+        set_intrinsics(
+            scene,
+            ensure_input_camera(scene),
+            np.array(frame.K_33),
+            frame.width,
+            frame.height,
+            resolution=resolution,
+        )
+
+    def _take_over(self, scene: bpy.types.Scene, arrived: Arrived) -> None:
+        begin = time.monotonic()
+        try:
+            if self._was_deleted(scene):
+                self.problem = (
+                    ""
+                    if not arrived.final
+                    else "The splats were deleted: click Import Scene to have them back"
+                )
+            else:
+                self._show(scene, arrived)
+        except RuntimeError as error:  # a mode in which operators refuse to work
+            log.info("splats wait: %s", error)
+            self._busy_until = time.monotonic() + _REFUSED_PAUSE_S
+            return
+        except (SplinescapeError, OSError, ValueError) as error:
+            self.problem = f"The splats cannot be imported ({error}): open the log"
+        if arrived.final:
+            self._keep_result(scene, arrived)
+        self.follower.imported()
+        now = time.monotonic()
+        self._import_at = now + max(_LEAST_PAUSE_S, _PAUSE_FACTOR * (now - begin))
+
+    def _was_deleted(self, scene: bpy.types.Scene) -> bool:
+        """Whether the artist has deleted the growing splats; undo may take them away too, but means no such thing."""
+        undone, self.undone = self.undone, False
+        return self._shown and not undone and splats_object(scene) is None
+
+    def _show(self, scene: bpy.types.Scene, arrived: Arrived) -> None:
+        own = scene.splinescape.generate
+        placement = _placement(self.sent)
+        made = show_splats(scene, arrived.path, scene_placement(scene) if placement is None else placement)
+        _describe(made, self.view.job, self.sent)
+        if arrived.final:
+            made["splinescape_source"] = places.for_blend(arrived.path)
+            own.delivered = True
+        self._shown = True
+        self.problem = ""
+
+    def _keep_result(self, scene: bpy.types.Scene, arrived: Arrived) -> None:
+        scene.splinescape.generate.result = places.for_blend(arrived.path)
+        _push_undo("Generate Scene")
+
+
+def _is_busy() -> bool:
+    """Whether Blender renders: its data must not change then."""
+    return any(bpy.app.is_job_running(kind) for kind in ("RENDER", "OBJECT_BAKE"))
+
+
+def _push_undo(message: str) -> None:
+    """An undo step of its own, so that the next one does not take the scene away too."""
+    windows = bpy.context.window_manager.windows
+    if bpy.app.background or not windows:
+        return
+    with bpy.context.temp_override(window=windows[0]):
+        if bpy.ops.ed.undo_push.poll():
+            bpy.ops.ed.undo_push(message=message)
+
+
+def _facts(sent: str) -> dict[str, Any]:
+    """What a job was given; nothing where that is not known."""
+    try:
+        facts = json.loads(sent or "{}")
+    except ValueError:
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _placement(sent: str) -> NDArray[np.float64] | None:
+    """(4, 4) where the job's scene belongs, as it was when it was submitted; None where that is not known."""
+    try:
+        placement = np.array(_facts(sent).get("placement"), np.float64)
+    except (TypeError, ValueError):
+        return None
+    return placement if placement.shape == (4, 4) and np.isfinite(placement).all() else None
+
+
+_running: dict[Any, Running] = {}
+
+
+def _key(scene: bpy.types.Scene) -> Any:
+    """What stays the same for a scene over undo and renaming."""
+    return getattr(scene, "session_uid", scene.name)
+
+
+def _scenes() -> dict[Any, bpy.types.Scene]:
+    return {_key(scene): scene for scene in bpy.data.scenes}
+
+
+def running(scene: bpy.types.Scene) -> Running | None:
+    """What is followed for the scene."""
+    return _running.get(_key(scene))
+
+
+def view_of(scene: bpy.types.Scene) -> JobView | None:
+    """Where the scene's job stands; None when none is followed."""
+    found = running(scene)
+    return found.view if found is not None else None
+
+
+def is_working(scene: bpy.types.Scene) -> bool:
+    """Whether a job of the scene is still to bring something."""
+    found = running(scene)
+    return found is not None and not found.follower.finished
+
+
+def start(scene: bpy.types.Scene, request: Request) -> JobView:
+    """Have a scene made; what is left of the last job is hidden, not deleted."""
+    stop_following(scene)
+    set_aside(scene)
+    own = scene.splinescape.generate
+    own.job, own.job_name, own.sent = "", request.order.name, request.facts()
+    own.result, own.summary, own.delivered = "", "", False
+    return _follow(scene, Follower.submitted(request.order, places.preview_folder(), places.result_file))
+
+
+def attach(scene: bpy.types.Scene, job: str, name: str = "") -> JobView:
+    """Follow a job that the service has already; its splats go into the scene."""
+    stop_following(scene)
+    own = scene.splinescape.generate
+    if own.job != job:
+        set_aside(scene)
+        own.job, own.sent, own.result, own.summary = job, "", "", ""
+    own.job_name = name or own.job_name or job_name(scene)
+    own.delivered = False
+    return _follow(scene, Follower.attached(job, own.job_name, places.preview_folder(), places.result_file))
+
+
+def _follow(scene: bpy.types.Scene, follower: Follower) -> JobView:
+    _running[_key(scene)] = Running(follower, scene.splinescape.generate.sent)
+    return follower.view
+
+
+def stop_following(scene: bpy.types.Scene) -> None:
+    """Let go of the scene's job, which goes on at the service."""
+    found = _running.pop(_key(scene), None)
+    if found is not None:
+        found.follower.close()
+
+
+def forget_all() -> None:
+    """Let go of all jobs, which go on at the service."""
+    while _running:
+        _running.popitem()[1].follower.close()
+    offers.forget()
+
+
+def reattach_saved() -> None:
+    """Follow the jobs of the .blend that have not brought their scene yet."""
+    for scene in bpy.data.scenes:
+        own = scene.splinescape.generate
+        if own.job and not own.delivered:
+            attach(scene, own.job)
+    offers.refresh()
+
+
+def reattach_lost() -> None:
+    """Look again for the jobs that the service did not have, or that nobody follows though they brought no scene."""
+    for scene in bpy.data.scenes:
+        own = scene.splinescape.generate
+        view = view_of(scene)
+        if own.job and not own.delivered and (view is None or view.state == "gone"):
+            attach(scene, own.job)
+
+
+def followed() -> set[str]:
+    """Ids of the jobs that are followed."""
+    return {each.view.job for each in _running.values()}
+
+
+def import_saved(scene: bpy.types.Scene, path: Path) -> None:
+    """Import the result of the scene's job from where it was kept.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    own = scene.splinescape.generate
+    placement = _placement(own.sent)
+    made = show_splats(scene, path, scene_placement(scene) if placement is None else placement)
+    _describe(made, own.job, own.sent)
+    made["splinescape_source"] = places.for_blend(path)
+    own.delivered = True
+    found = running(scene)
+    if found is not None:
+        found.problem = ""
+
+
+def _describe(made: bpy.types.Object, job: str, sent: str) -> None:
+    """Custom properties of splats: what they were made from."""
+    made["splinescape_job"] = job
+    made["splinescape_settings"] = sent
+    made["splinescape_seed"] = int(_facts(sent).get("settings", {}).get("seed", 0))
+
+
+def after_undo() -> None:
+    """The .blend is as it was before: see that running jobs are not lost with that."""
+    for each in _running.values():
+        each.undone = True
+
+
+def any_working() -> bool:
+    """Whether any followed job is still to bring something."""
+    return any(not each.follower.finished for each in _running.values())
+
+
+def changes() -> tuple[Any, ...]:
+    """Something that differs when there is something new to show."""
+    return (
+        *((key, each.view.changes, each.problem) for key, each in _running.items()),
+        connect.status_text(),
+        offers.changes(),
+    )
+
+
+def tick(max_ms: float = 2.0) -> None:
+    """Do what is due: look after the local service, hear from the service, write what is new into the .blend.
+
+    Takes no longer than a few milliseconds, but for the import of splats, which `Running.update` paces.
+    """
+    backend, client = connect.current_backend(), connect.current_client()
+    if backend is not None:
+        backend.tick()
+    if client is None:
+        return
+    followers = {each.view.job: each.follower for each in _running.values()}
+    for event in client.poll(max_ms):
+        if event.job in followers:
+            followers[event.job].take(event)
+    offers.step(client)
+    scenes = _scenes()
+    for key, each in list(_running.items()):
+        each.follower.step(client)
+        if key in scenes:
+            each.update(scenes[key])
+        else:
+            _running.pop(key).follower.close()
