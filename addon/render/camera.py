@@ -45,7 +45,8 @@ def ensure_path_camera(scene: bpy.types.Scene) -> bpy.types.Object:
         scene.splinescape.render.camera = source
         return source
     frames = range(scene.frame_start, scene.frame_end + 1)
-    poses = sample_path(scene, bpy.context.evaluated_depsgraph_get(), len(frames))
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    poses = sample_path(scene, depsgraph, max(2, len(frames)))[: len(frames)]
     camera = _camera(scene)
     copy_lens(input_camera(scene), camera)
     if not (source is not None and _follow(scene, camera, source, frames, poses)):
@@ -119,21 +120,21 @@ def _follow(
     """Have constraints lead the camera; False if they lead it elsewhere than the path, whatever the reason."""
     if curve.type != "CURVE":
         return False
-    for turn in (_turn_to_target, _turn_along_curve, _turn_never):
-        _release(camera)
-        follow = camera.constraints.new("FOLLOW_PATH")
-        follow.target = curve
-        follow.use_fixed_location = True
-        curve.data.use_path = True
-        for frame, factor in ((frames[0], 0.0), (frames[-1], 1.0)):
-            follow.offset_factor = factor
-            follow.keyframe_insert("offset_factor", frame=frame)
-        _make_linear(camera)
-        if turn(scene, camera, follow, poses):
-            there = camera_poses(scene, camera, frames)
-            if np.abs(there - poses).max() < TOLERANCE:
-                return True
-    return False
+    turn = _TURNS.get(scene.splinescape.path.orientation)
+    if turn is None:
+        return False
+    _release(camera)
+    follow = camera.constraints.new("FOLLOW_PATH")
+    follow.target = curve
+    follow.use_fixed_location = True
+    curve.data.use_path = True
+    for frame, factor in ((frames[0], 0.0), (frames[-1], 1.0)):
+        follow.offset_factor = factor
+        follow.keyframe_insert("offset_factor", frame=frame)
+    _make_linear(camera)
+    turn(scene, camera, follow, poses)
+    there = camera_poses(scene, camera, frames)
+    return bool(np.abs(there - poses).max() < TOLERANCE)
 
 
 def _turn_to_target(
@@ -141,13 +142,10 @@ def _turn_to_target(
     camera: bpy.types.Object,
     _follow: bpy.types.Constraint,
     _poses: NDArray[np.float64],
-) -> bool:
+) -> None:
     target = scene.splinescape.path.target
-    if target is None:
-        return False
     track = camera.constraints.new("TRACK_TO")
     track.target, track.track_axis, track.up_axis = target, "TRACK_NEGATIVE_Z", "UP_Y"
-    return True
 
 
 def _turn_along_curve(
@@ -155,21 +153,25 @@ def _turn_along_curve(
     _camera: bpy.types.Object,
     follow: bpy.types.Constraint,
     _poses: NDArray[np.float64],
-) -> bool:
+) -> None:
     follow.use_curve_follow = True
     follow.forward_axis, follow.up_axis = "TRACK_NEGATIVE_Z", "UP_Y"
-    return True
 
 
 def _turn_never(
     _scene: bpy.types.Scene,
     camera: bpy.types.Object,
-    _follow: bpy.types.Constraint,
+    follow: bpy.types.Constraint,
     poses: NDArray[np.float64],
-) -> bool:
+) -> None:
     camera.rotation_mode = "QUATERNION"
-    camera.rotation_quaternion = Matrix(poses[0].tolist()).to_quaternion()
-    return True
+    wanted = Matrix(poses[0].tolist()).to_quaternion()
+    # The constraint turns the camera as the curve's object is turned.
+    camera.rotation_quaternion = follow.target.matrix_world.to_quaternion().inverted() @ wanted
+
+
+_TURNS = {"TARGET": _turn_to_target, "TANGENT": _turn_along_curve, "FORWARD": _turn_never}
+"""What turns the camera for the directions of a path that constraints may express."""
 
 
 def _release(camera: bpy.types.Object) -> None:

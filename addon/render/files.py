@@ -47,7 +47,7 @@ class FrameFolder:
     @property
     def movie(self) -> Path:
         """The movie of all frames."""
-        return self.path.parent / "path.mp4"
+        return self.path / "path.mp4"
 
     def has(self, number: int) -> bool:
         """Whether a frame is there, both files of it."""

@@ -27,9 +27,10 @@ def write_movie(scene: bpy.types.Scene, folder: FrameFolder, width: int, height:
     part = folder.movie.with_name(f"{folder.movie.stem}.part{folder.movie.suffix}")
     editing = bpy.data.scenes.new("Splinescape Movie")
     try:
-        _cut(editing, folder, numbers)
         render = editing.render
         render.resolution_x, render.resolution_y = max(2, width // 2 * 2), max(2, height // 2 * 2)
+        render.resolution_percentage = 100
+        _cut(editing, folder, numbers)  # the strip is fitted to the size that is set by then
         render.fps, render.fps_base = scene.render.fps, scene.render.fps_base
         render.filepath = str(part)
         versions.set_movie_output(render)
