@@ -1,3 +1,9 @@
+from typing import Any
+
+
+def refresh(context: Any) -> None: ...
+
+
 def register() -> None: ...
 
 
