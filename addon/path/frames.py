@@ -69,11 +69,11 @@ def _ups(forward: Array, fallback_up: Array) -> Array:
     ups[clear] = upright[clear] / sine[clear, None]
     gaps = [(a, b) for a, b in itertools.pairwise(clear.tolist()) if b > a + 1]
     carried = {gap: _carried(forward[gap[0] : gap[1] + 1], ups[gap[0]]) for gap in gaps}
-    signs: Array = np.ones(len(forward))
-    signs[clear[1:]] = np.where(np.einsum("ni,ni->n", ups[clear[:-1]], ups[clear[1:]]) < 0, -1, 1)
+    turns = np.ones(len(forward))
+    turns[clear[1:]] = np.where(np.einsum("ni,ni->n", ups[clear[:-1]], ups[clear[1:]]) < 0, -1, 1)
     for (_, after), ways in carried.items():
-        signs[after] = -1 if ways[-1] @ ups[after] < 0 else 1
-    signs = np.cumprod(signs)
+        turns[after] = -1 if ways[-1] @ ups[after] < 0 else 1
+    signs = np.cumprod(turns)
     ups *= signs[:, None]
     for (before, after), ways in carried.items():
         ups[before : after + 1] = _unwound(forward[before : after + 1], signs[before] * ways, ups[after])
