@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import bpy
 
+from ..splats.pointcloud import is_splats
 from . import versions
 from .files import FrameFolder
+from .plan import HIDDEN
 from .sequence import follow_frames, load, span_of
 
 NAME = "Splinescape Depth Composite"
-HIDDEN = "splinescape_in_frames"
-"""Custom property of splats that are hidden in renders because the frames show them."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _reaches_output(tree: bpy.types.NodeTree, node: bpy.types.Node) -> bool:
 def _hide_splats(scene: bpy.types.Scene) -> None:
     """The frames show the splats: rendered themselves they would be there twice."""
     for each in scene.objects:
-        if each.get("splinescape_splats") and not each.hide_render:
+        if is_splats(each) and not each.hide_render:
             each.hide_render = True
             each[HIDDEN] = True
 

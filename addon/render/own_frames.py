@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from ..image.png import srgb8
 from . import versions
-from .compositor import HIDDEN
 from .exr import ExrError, read_exr
 from .files import Frame
-from .plan import RenderError, RenderPlan
+from .plan import HIDDEN, RenderError, RenderPlan
 
 ENGINE = "SPLINESCAPE"
 

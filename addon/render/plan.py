@@ -10,10 +10,14 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ..splats.pointcloud import is_splats
 from .camera import ensure_path_camera
 from .files import FrameFolder
 
 Scope = Literal["FRAME", "PATH", "RANGE"]
+
+HIDDEN = "splinescape_in_frames"
+"""Custom property of splats that are hidden in renders because the frames show them."""
 
 
 class RenderError(ValueError):
@@ -81,16 +85,19 @@ def plan_render(
 
 
 def splat_objects(scene: bpy.types.Scene) -> list[bpy.types.Object]:
-    """The splats of a scene, the active object first.
+    """The splats of a scene that are rendered; what was generated last comes first.
 
     Raises:
         RenderError: there are none.
     """
-    found = [each for each in scene.objects if each.get("splinescape_splats")]
+    found = [each for each in scene.objects if is_splats(each)]
     if not found:
         raise RenderError("There are no splats in the scene: generate it, or import a splat file")
-    active = bpy.context.view_layer.objects.active if bpy.context.scene == scene else None
-    return sorted(found, key=lambda each: each != active)
+    shown = [each for each in found if not each.hide_render or each.get(HIDDEN)]
+    if not shown:
+        raise RenderError(f"All splats are hidden in renders: switch on the camera icon of {found[0].name}")
+    generated = scene.splinescape.generate.scene_object
+    return sorted(shown, key=lambda each: each != generated)
 
 
 def frame_folder(scene: bpy.types.Scene) -> FrameFolder:

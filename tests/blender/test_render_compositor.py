@@ -10,6 +10,7 @@ import pytest
 from bl_ext.user_default.splinescape.render import compositor, versions
 from bl_ext.user_default.splinescape.render.exr import read_exr
 from bl_ext.user_default.splinescape.render.files import Frame, FrameFolder
+from gpu_support import add_splats, random_splats
 
 SIZE = 128
 WALL = (40, 160, 60)
@@ -179,9 +180,7 @@ def test_nodes_that_were_switched_off_are_not_switched_on(folder: FrameFolder) -
 
 def test_splats_are_not_rendered_twice(folder: FrameFolder) -> None:
     scene = make_scene()
-    splats = bpy.data.objects.new("splats", bpy.data.pointclouds.new("splats"))
-    splats["splinescape_splats"] = 1
-    scene.collection.objects.link(splats)
+    splats = add_splats(random_splats(5))
     compositor.setup_compositor(scene, bpy.context.view_layer, folder)
     assert splats.hide_render and not bpy.data.objects["bar"].hide_render
 
