@@ -68,8 +68,10 @@ def checked_splats(
 
 
 def _bad_rows(columns: list[Floats]) -> NDArray[np.intp]:
-    bad = [np.flatnonzero((columns[1] > MAX_LOG_SCALE).any(axis=1))]
+    bad = [np.empty(0, np.intp)]
+    if not columns[1].max(initial=0) <= MAX_LOG_SCALE:  # much faster than asking row by row
+        bad.append(np.flatnonzero((columns[1] > MAX_LOG_SCALE).any(axis=1)))
     for column in columns:
-        if not all_finite(column):  # much faster than asking row by row
+        if not all_finite(column):
             bad.append(np.flatnonzero(~np.isfinite(column.reshape(len(column), -1)).all(axis=1)))
     return np.unique(np.concatenate(bad))

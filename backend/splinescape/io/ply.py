@@ -129,12 +129,21 @@ def _gather(
     """One (N, len(group)) array for each group of property names."""
     arrays = [np.empty((0, len(group)), np.float32) for group in groups]
     filled = 0
-    for block in read_rows(file, header, element):
-        if not filled:  # only now has the count been compared with the size of the file
-            arrays = [np.empty((element.count, len(group)), np.float32) for group in groups]
-        for array, group in zip(arrays, groups, strict=True):
-            with np.errstate(over="ignore", invalid="ignore"):
+    names = list(element.properties)
+    places = [np.array([names.index(name) for name in group]) for group in groups]
+    with np.errstate(over="ignore", invalid="ignore"):
+        for block in read_rows(file, header, element):
+            if not filled:  # only now has the count been compared with the size of the file
+                arrays = [np.empty((element.count, len(group)), np.float32) for group in groups]
+                only_floats = {block.dtype[name] for name in names} == {np.dtype(np.float32)}
+            # As one array, columns are picked several times faster.
+            table = block.view(np.float32).reshape(len(block), -1) if only_floats else None
+            for array, group, place in zip(arrays, groups, places, strict=True):
+                rows = array[filled : filled + len(block)]
+                if table is not None:
+                    np.take(table, place, axis=1, out=rows, mode="clip")  # other modes make a copy first
+                    continue
                 for column, name in enumerate(group):
-                    array[filled : filled + len(block), column] = block[name]
-        filled += len(block)
+                    rows[:, column] = block[name]
+            filled += len(block)
     return arrays

@@ -13,7 +13,7 @@ def unit_quats(quats: NDArray[np.float32]) -> NDArray[np.float32]:
 
     So a scene that is read and written again does not change. Quaternions of length zero become the identity.
     """
-    norm = np.sqrt(np.einsum("ij,ij->i", quats, quats, dtype=np.float64))
+    norm = np.sqrt(sum(np.square(quats[:, i].astype(np.float64)) for i in range(4)))
     off = np.flatnonzero(~(np.abs(norm - 1) <= 1e-6))
     if not len(off):
         return quats
