@@ -21,6 +21,7 @@ _DTYPES: dict[int, np.dtype[Any]] = {0: np.dtype("<u4"), 1: np.dtype("<f2"), 2: 
 _LINES_PER_BLOCK = {0: 1, 2: 1, 3: 16}
 _NONE, _ZIP = 0, 3
 _MAX_SIDE = 65536
+_MAX_PIXELS = 2**28
 
 
 class ExrError(ValueError):
@@ -59,7 +60,7 @@ def read_exr(path: Path) -> dict[str, NDArray[np.float32]]:
     data = path.read_bytes()
     try:
         return _decode(data)
-    except (struct.error, IndexError, KeyError, ValueError, zlib.error) as error:
+    except (struct.error, IndexError, KeyError, ValueError, OverflowError, zlib.error) as error:
         raise ExrError(f"{path.name} cannot be read as a plain OpenEXR picture: {error}") from None
 
 
@@ -119,7 +120,7 @@ def _decode(data: bytes) -> dict[str, NDArray[np.float32]]:
     lines_per_block = _LINES_PER_BLOCK[compression]
     x0, y0, x1, y1 = struct.unpack("<4i", attributes["dataWindow"])
     width, height = x1 - x0 + 1, y1 - y0 + 1
-    if not (0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE):
+    if not (0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE and width * height <= _MAX_PIXELS):
         raise ValueError("its size makes no sense")
     result = {name: np.zeros((height, width), np.float32) for name in names}
     count = -(-height // lines_per_block)

@@ -1,0 +1,193 @@
+"""Frames of the extension's own engine: written, cancelled, gone on with, shown, and made a movie of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+from bl_ext.user_default.splinescape.render import frames, operators, outputs
+from bl_ext.user_default.splinescape.render.background import setup_background
+from bl_ext.user_default.splinescape.render.exr import read_exr
+from bl_ext.user_default.splinescape.render.files import FrameFolder
+from bl_ext.user_default.splinescape.render.plan import RenderError, plan_render
+from gpu_support import add_camera, add_splats, random_splats
+
+WIDTH, HEIGHT = 96, 64
+K_33 = np.array([[90.0, 0, 50.0], [0, 90.0, 30.0], [0, 0, 1]])
+
+
+@pytest.fixture
+def scene() -> bpy.types.Scene:
+    """Splats, a camera that moves sideways, three frames."""
+    scene = bpy.context.scene
+    scene.frame_start, scene.frame_end = 4, 6
+    scene.frame_set(5)
+    add_splats(random_splats(800), name="my/splats")
+    camera = add_camera(K_33, WIDTH, HEIGHT, np.eye(4))
+    for frame, x in ((4, -0.5), (6, 0.5)):
+        camera.location.x = x
+        camera.keyframe_insert("location", frame=frame)
+    scene.splinescape.path.object = camera
+    return scene
+
+
+def picture(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8 of a file, first row on top."""
+    image = bpy.data.images.load(str(path))
+    pixels = np.empty(image.size[0] * image.size[1] * 4, np.float32)
+    image.pixels.foreach_get(pixels)
+    pixels = pixels.reshape(image.size[1], image.size[0], 4)[::-1, :, :3]
+    bpy.data.images.remove(image)
+    return np.round(pixels * 255).astype(np.uint8)
+
+
+def test_every_frame_of_the_path_is_written(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    folder = frames.render_frames(scene, folder=tmp_path / "frames")
+    assert folder.numbers() == [4, 5, 6]
+    assert sorted(each.name for each in folder.path.iterdir()) == [
+        *(f"depth_000{i}.exr" for i in (4, 5, 6)),
+        *(f"rgb_000{i}.png" for i in (4, 5, 6)),
+    ]
+    pictures = [picture(folder.rgb(i)) for i in (4, 5, 6)]
+    assert pictures[0].shape == (HEIGHT, WIDTH, 3)
+    assert all(np.ptp(each) > 200 for each in pictures)
+    assert np.abs(pictures[0].astype(int) - pictures[2]).mean() > 10, "the camera moves"
+    depth = read_exr(folder.depth(5))["Y"]
+    seen = depth[depth < 1e9]
+    assert seen.size > depth.size / 4
+    assert seen.min() > 1.5
+    assert seen.max() < 7
+    assert scene.frame_current == 5
+
+
+def test_scenes_settings_are_as_before(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    render, settings = scene.render, scene.render.image_settings
+    render.engine, render.filepath, render.use_border = "CYCLES", "//mine", True
+    render.resolution_percentage, render.film_transparent = 50, True
+    settings.file_format, settings.color_mode, settings.color_depth = "PNG", "RGBA", "16"
+    other = bpy.data.objects.new("other", bpy.data.cameras.new("other"))
+    scene.collection.objects.link(other)
+    scene.camera = other
+
+    def now() -> list[object]:
+        return [
+            *(getattr(render, each) for each in ("engine", "filepath", "use_border", "film_transparent")),
+            *(getattr(settings, each) for each in ("file_format", "color_mode", "color_depth")),
+            *(getattr(render, each) for each in ("resolution_x", "resolution_y", "resolution_percentage")),
+            scene.camera,
+            scene.view_layers[0].use_pass_z,
+        ]
+
+    before = now()
+    frames.render_frames(scene, folder=tmp_path / "frames")
+    assert now() == before
+
+
+def test_one_frame_through_the_scenes_camera_in_another_size(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    folder = frames.render_frames(scene, "FRAME", percentage=50, folder=tmp_path / "one")
+    assert folder.numbers() == [5]
+    assert picture(folder.rgb(5)).shape == (HEIGHT // 2, WIDTH // 2, 3)
+
+
+def test_the_frame_range_goes_in_the_scenes_steps(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    scene.frame_step = 2
+    assert frames.render_frames(scene, "RANGE", folder=tmp_path / "range").numbers() == [4, 6]
+
+
+def test_cancelled_frames_stay_and_the_rest_is_rendered_later(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    folder = FrameFolder(tmp_path / "frames")
+    job = frames.start_render(scene, "PATH", "OWN", folder=folder.path)
+    while job.done < 2:
+        assert job.step()
+    job.cancel()
+    assert not job.step()
+    assert (job.state, folder.numbers(), scene.frame_current) == ("cancelled", [4, 5], 5)
+    stamp = folder.rgb(4).stat().st_mtime_ns
+    rest = frames.start_render(scene, "PATH", "OWN", folder=folder.path, keep_existing=True)
+    assert rest.total == 1
+    while rest.step():
+        pass
+    assert (rest.state, folder.numbers()) == ("done", [4, 5, 6])
+    assert folder.rgb(4).stat().st_mtime_ns == stamp
+
+
+def test_an_undo_or_a_deleted_camera_ends_it_with_a_sentence(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    job = frames.start_render(scene, "RANGE", "OWN", folder=tmp_path / "frames")
+    bpy.data.objects.remove(scene.camera)
+    while job.step():
+        pass
+    assert job.state == "failed"
+    assert "deleted" in job.error
+
+
+def test_a_folder_that_cannot_be_made_is_said(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RenderError, match="file"):
+        frames.render_frames(scene, "FRAME", folder=tmp_path / "file" / "frames")
+
+
+def test_the_button_renders_sets_up_and_survives_saving(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    settings = scene.splinescape.render
+    settings.make_movie = settings.make_background = settings.make_compositor = True
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "room.blend"))
+    assert bpy.ops.splinescape.render_path() == {"FINISHED"}
+    folder = FrameFolder(tmp_path / "splinescape" / "my_splats" / "frames")
+    assert folder.numbers() == [4, 5, 6]
+    assert folder.movie.stat().st_size > 1000
+    bpy.ops.wm.save_mainfile()
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "room.blend"))
+    scene = bpy.context.scene
+    (background,) = scene.camera.data.background_images
+    assert background.image.source == "SEQUENCE"
+    assert background.image.filepath.startswith("//splinescape"), "the folder can be moved with the .blend"
+    user = background.image_user
+    assert (user.frame_start, user.frame_duration, user.frame_offset) == (4, 3, 3)
+    assert scene.camera.data.show_background_images
+    node = scene.splinescape.render.composite.nodes["rgb"]
+    assert node.image == background.image
+    assert bpy.data.objects["my/splats"].hide_render
+    assert bpy.ops.splinescape.render_path() == {"FINISHED"}, (
+        "frames show splats that the compositor's render hides"
+    )
+    assert np.ptp(picture(folder.rgb(5))) > 200
+    assert bpy.data.objects["my/splats"].hide_render
+
+
+def test_the_background_shows_the_frame_of_the_scene(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    folder = frames.render_frames(scene, folder=tmp_path / "frames")
+    image = setup_background(scene, scene.camera, folder)
+    user = scene.camera.data.background_images[0].image_user
+    for frame in (4, 6):
+        scene.frame_set(frame)
+        assert image.filepath_from_user(image_user=user) == str(folder.rgb(frame))
+    again = setup_background(scene, scene.camera, folder)
+    assert again == image
+    assert len(scene.camera.data.background_images) == 1
+
+
+def test_a_movie_can_be_the_background(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    plan = plan_render(scene, "PATH", folder=tmp_path / "frames")
+    frames.render_frames(scene, folder=tmp_path / "frames")
+    scene.splinescape.render.make_movie = True
+    count = len(bpy.data.scenes)
+    assert outputs.make_outputs(scene, bpy.context.view_layer, plan) == []
+    assert len(bpy.data.scenes) == count
+    image = setup_background(scene, scene.camera, plan.folder, movie=True)
+    assert (image.source, image.frame_duration, tuple(image.size)) == ("MOVIE", 3, (WIDTH, HEIGHT))
+    assert len(scene.camera.data.background_images) == 1
+
+
+def test_what_is_missing_is_said(scene: bpy.types.Scene) -> None:
+    with pytest.raises(RuntimeError, match="Save the"):
+        bpy.ops.splinescape.render_path()
+    with pytest.raises(RuntimeError, match="only imported"):
+        scene.splinescape.render.folder = "/tmp/nowhere"
+        bpy.ops.splinescape.render_path(scope="RANGE", engine="BACKEND")
+    assert not bpy.ops.splinescape.setup_compositor.poll()
+    assert not bpy.ops.splinescape.cancel_render.poll()
+    for each in [each for each in scene.objects if each.type == "POINTCLOUD"]:
+        bpy.data.objects.remove(each)
+    assert not bpy.ops.splinescape.render_path.poll()
+    assert operators.current_job() is None
