@@ -39,6 +39,11 @@ def engine_items(role: str) -> list[tuple[str, str, str, str, int]]:
     return items
 
 
+def chosen_engine(settings: object, role: str) -> str:
+    """The engine that the menu of a role is at; "auto" where that one is not known without a backend."""
+    return getattr(settings, role) or "auto"
+
+
 def _inpaint_items(_self: object, _context: object) -> list[tuple[str, str, str, str, int]]:
     return engine_items("inpaint")
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..image.camera import camera_focal_px, ensure_input_camera, scene_placement
 from ..image.picture import picture_file
 from .follower import Order
-from .properties import ENGINES, SETTINGS
+from .properties import ENGINES, SETTINGS, chosen_engine
 
 
 class GenerateError(ValueError):
@@ -81,7 +81,7 @@ def request_of(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> Reques
         focal_px=focal_px,
         path_json=path_json,
         settings={**settings, "traj_type": "spiral" if path_json is None else "json"},
-        engines={role: getattr(own, role) or "auto" for role in ENGINES},
+        engines={role: chosen_engine(own, role) for role in ENGINES},
     )
     return Request(order, scene_placement(scene))
 
