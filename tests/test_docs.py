@@ -16,7 +16,17 @@ from splinescape.service.settings import ServiceSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-OTHER_TOOLS = {"--extra-index-url", "--quick", "--scaling", "--torch", "--save", "--world", "--user", "--now"}
+OTHER_TOOLS = {
+    "--python-expr",
+    "--extra-index-url",
+    "--quick",
+    "--scaling",
+    "--torch",
+    "--save",
+    "--world",
+    "--user",
+    "--now",
+}
 
 
 def blocks(page, language):

@@ -10,7 +10,7 @@ import json
 import logging
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import bpy
 import numpy as np
@@ -232,6 +232,13 @@ def attach(scene: bpy.types.Scene, job: str, name: str = "") -> JobView:
 def _follow(scene: bpy.types.Scene, follower: Follower) -> JobView:
     _running[_key(scene)] = Running(follower, scene.splinescape.generate.sent)
     return follower.view
+
+
+def tell(scene: bpy.types.Scene, what: Literal["cancel", "pause", "resume"]) -> None:
+    """Change what the scene's job does; nothing happens when none is followed."""
+    found = running(scene)
+    if found is not None:
+        getattr(found.follower, what)()
 
 
 def stop_following(scene: bpy.types.Scene) -> None:

@@ -22,7 +22,8 @@ def read_log(job: str) -> str:
     Raises:
         GenerateError: it cannot be had, a sentence with the next step.
     """
-    client = connect.current_client()
+    backend = connect.current_backend()
+    client = backend.client() if backend is not None else None
     if client is None:
         raise GenerateError("There is no backend to read the log from: see the preferences")
     deadline = time.monotonic() + _WITHIN_S

@@ -1,6 +1,7 @@
 """Generate Scene and what can be told to a job."""
 
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -55,74 +56,69 @@ class GenerateScene(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class _JobOperator:
-    """Mix-in for what needs a job that is followed."""
-
-    states: tuple[str, ...] = ()
-    otherwise = ""
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        view = jobs.view_of(context.scene)
-        if view is None:
-            cls.poll_message_set("No scene is being generated")
-            return False
-        if view.state not in cls.states:
-            cls.poll_message_set(cls.otherwise)
-            return False
-        return True
+def _poll_state(operator: Any, context: bpy.types.Context, states: tuple[str, ...], otherwise: str) -> bool:
+    """Whether the scene's job is in one of the states; if not, the operator says so."""
+    view = jobs.view_of(context.scene)
+    why = "No scene is being generated" if view is None else "" if view.state in states else otherwise
+    if why:
+        operator.poll_message_set(why)
+    return not why
 
 
-class CancelJob(_JobOperator, bpy.types.Operator):
+class CancelJob(bpy.types.Operator):
     """Stop making the scene; the splats that are there already stay"""
 
     bl_idname = "splinescape.cancel_job"
     bl_label = "Cancel"
 
-    states = ("waiting", "sending", "queued", "running", "paused")
-    otherwise = "The job is over"
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return _poll_state(
+            cls, context, ("waiting", "sending", "queued", "running", "paused"), "The job is over"
+        )
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        jobs.running(context.scene).follower.cancel()
+        jobs.tell(context.scene, "cancel")
         timer.hurry()
         return {"FINISHED"}
 
 
-class PauseJob(_JobOperator, bpy.types.Operator):
+class PauseJob(bpy.types.Operator):
     """Stop after the present step and free the backend for others; Resume goes on from there"""
 
     bl_idname = "splinescape.pause_job"
     bl_label = "Pause"
 
-    states = ("queued", "running")
-    otherwise = "The job does not run"
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return _poll_state(cls, context, ("queued", "running"), "The job does not run")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        jobs.running(context.scene).follower.pause()
+        jobs.tell(context.scene, "pause")
         timer.hurry()
         return {"FINISHED"}
 
 
-class ResumeJob(_JobOperator, bpy.types.Operator):
+class ResumeJob(bpy.types.Operator):
     """Let the job go on after its last finished frame"""
 
     bl_idname = "splinescape.resume_job"
     bl_label = "Resume"
 
-    states = ("paused", "failed", "cancelled")
-    otherwise = "The job is neither paused nor stopped"
-
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if not super().poll(context):
+        if not _poll_state(
+            cls, context, ("paused", "failed", "cancelled"), "The job is neither paused nor stopped"
+        ):
             return False
-        if not jobs.view_of(context.scene).job:
-            cls.poll_message_set("Nothing was sent: click Generate Scene")
-            return False
-        return True
+        view = jobs.view_of(context.scene)
+        if view is not None and view.job:
+            return True
+        cls.poll_message_set("Nothing was sent: click Generate Scene")
+        return False
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        jobs.running(context.scene).follower.resume()
+        jobs.tell(context.scene, "resume")
         timer.hurry()
         return {"FINISHED"}
 
