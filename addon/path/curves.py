@@ -84,6 +84,13 @@ def _chains(mesh: Any) -> list[tuple[Array, bool]]:
     ]
 
 
+def spline_line(spline: Any) -> Array:
+    """(m, 3) points of a spline in its object's space; of NURBS the control points."""
+    if spline.type == "BEZIER":
+        return _bezier(spline)
+    return np.array([point.co[:3] for point in spline.points], np.float64)
+
+
 def _skeleton(curve: Any, spline: Any) -> tuple[Array, bool]:
     """The line inside a curve that bevel or extrusion made a surface of."""
     if curve.modifiers or spline.type not in {"BEZIER", "POLY"}:
@@ -91,10 +98,7 @@ def _skeleton(curve: Any, spline: Any) -> tuple[Array, bool]:
             f'The path "{curve.name}" is a surface: set Extrude and Bevel Depth of its geometry to 0, so that it is a '
             "line again"
         )
-    closed = bool(spline.use_cyclic_u)
-    if spline.type == "POLY":
-        return np.array([point.co[:3] for point in spline.points], np.float64), closed
-    return _bezier(spline), closed
+    return spline_line(spline), bool(spline.use_cyclic_u)
 
 
 def _bezier(spline: Any) -> Array:

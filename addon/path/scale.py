@@ -48,3 +48,11 @@ def spread(points: NDArray[np.float64]) -> float:
     low, high = np.percentile(ahead, [5, 50], axis=0)
     size = float((high - low).mean())
     return size if size > 0 else float(np.median(ahead[:, 2])) / 2
+
+
+def scene_distance(scene: Any) -> float:
+    """How far the middle of the scene is from the input camera; `DEFAULT` before there is a scene."""
+    splats = scene_splats(scene)
+    depths = np.zeros(0) if splats is None else splats[0][:, 2]
+    depths = depths[np.isfinite(depths) & (depths > 0)]
+    return float(np.median(depths)) if len(depths) else DEFAULT
