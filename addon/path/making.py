@@ -57,6 +57,13 @@ def add_path(
     return curve
 
 
+def add_empty_path(scene: Any, collection: Any = None) -> Any:
+    """Add a curve without points, to be drawn in Edit Mode, as the scene's path; returns the curve object."""
+    curve = new_curve(NAME, None, input_frame(scene), collection or scene.collection)
+    scene.splinescape.path.object = curve
+    return curve
+
+
 def add_target(scene: Any, collection: Any = None) -> Any:
     """Add an empty in the middle of the scene and have the camera look at it; returns the empty."""
     place = input_frame(scene) @ (0, scale.scene_distance(scene), 0, 1)

@@ -1,6 +1,7 @@
 """Buttons of the camera path; the work is done in `making`."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import bpy
@@ -43,11 +44,13 @@ class AddPath(bpy.types.Operator):
         return _in_object_mode(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        made = making.add_path(
-            context.scene, self.shape, size=self.size, angle=self.angle, collection=context.collection
+        return _make(
+            self,
+            context,
+            lambda: making.add_path(
+                context.scene, self.shape, size=self.size, angle=self.angle, collection=context.collection
+            ),
         )
-        _select(context, made)
-        return {"FINISHED"}
 
     def draw(self, context: bpy.types.Context) -> None:  # noqa: ARG002
         self.layout.use_property_split = True
@@ -91,13 +94,10 @@ class PathFromDrawing(bpy.types.Operator):
         return _in_object_mode(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        try:
-            made = making.path_from_drawing(context.scene, _selected_drawing(context), context.collection)
-        except PathError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        _select(context, made)
-        return {"FINISHED"}
+        drawn = _selected_drawing(context)
+        return _make(
+            self, context, lambda: making.path_from_drawing(context.scene, drawn, context.collection)
+        )
 
 
 class AddTarget(bpy.types.Operator):
@@ -112,8 +112,7 @@ class AddTarget(bpy.types.Operator):
         return _in_object_mode(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        _select(context, making.add_target(context.scene, context.collection))
-        return {"FINISHED"}
+        return _make(self, context, lambda: making.add_target(context.scene, context.collection))
 
 
 class DrawPath(bpy.types.Operator):
@@ -128,9 +127,9 @@ class DrawPath(bpy.types.Operator):
         return _in_object_mode(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        curve = making.new_curve(making.NAME, None, making.input_frame(context.scene), context.collection)
-        context.scene.splinescape.path.object = curve
-        _select(context, curve)
+        made = _make(self, context, lambda: making.add_empty_path(context.scene, context.collection))
+        if made == {"CANCELLED"}:
+            return made
         bpy.ops.object.mode_set(mode="EDIT")
         if (
             context.space_data is not None
@@ -140,6 +139,17 @@ class DrawPath(bpy.types.Operator):
             bpy.ops.wm.tool_set_by_id(name="builtin.draw", space_type="VIEW_3D")
             self.report({"INFO"}, _rpt("Draw the path in the viewport, then press Tab"))
         return {"FINISHED"}
+
+
+def _make(operator: Any, context: bpy.types.Context, function: Callable[[], Any]) -> set[str]:
+    """Make an object and select it; an error becomes the operator's."""
+    try:
+        made = function()
+    except PathError as error:
+        operator.report({"ERROR"}, str(error))
+        return {"CANCELLED"}
+    _select(context, made)
+    return {"FINISHED"}
 
 
 def _in_object_mode(operator: Any, context: bpy.types.Context) -> bool:

@@ -136,7 +136,9 @@ def test_a_drawn_curve_becomes_a_smooth_path() -> None:
 def grease_pencil() -> bpy.types.Object:
     """An object with one stroke, in this version's own way."""
     if hasattr(bpy.data, "grease_pencils_v3") or hasattr(bpy.data, "annotations"):
-        data = getattr(bpy.data, "grease_pencils_v3", None) or bpy.data.grease_pencils
+        data = (
+            bpy.data.grease_pencils_v3 if hasattr(bpy.data, "grease_pencils_v3") else bpy.data.grease_pencils
+        )
         drawing = data.new("Drawn")
         frame = drawing.layers.new("Lines").frames.new(1)
         frame.drawing.add_strokes([len(WAVE)])
@@ -206,3 +208,12 @@ def test_a_scaled_and_rotated_path_of_a_saved_file_is_the_same_after_reopening(t
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "path.blend"))
     np.testing.assert_array_equal(sample(30), before)
     assert making.NAME in settings().object.name
+
+
+@pytest.mark.parametrize("button", ["add_path", "add_target", "draw_path"])
+def test_a_mirrored_input_camera_is_an_error_that_says_what_to_do(button: str) -> None:
+    ensure_input_camera(bpy.context.scene).scale.x = -1
+    bpy.context.view_layer.update()
+    with pytest.raises(RuntimeError, match="input camera is mirrored"):
+        getattr(bpy.ops.splinescape, button)()
+    assert settings().object is None
