@@ -21,6 +21,7 @@ TAB_STRIP = 24
 
 WITHOUT_TITLES = """\
 <openbox_config xmlns="http://openbox.org/3.4/rc">
+<keyboard><keybind key="A-F4"><action name="Close"/></keybind></keyboard>
 <applications><application class="*"><decor>no</decor></application></applications>
 </openbox_config>
 """
@@ -244,6 +245,21 @@ class BlenderWindow:
             self.inside("xdotool", "key", key)
             time.sleep(0.2)
 
+    def choose_file(self, file: Path, button: str) -> None:
+        """In an open file browser: type the folder, type the name, accept."""
+        x, y = self.find("Cancel")
+        self.mouse(x - 200, y - 200)
+        self.key("ctrl+l", "ctrl+a")
+        self.type(str(file.parent))
+        self.key("Return")
+        self.mouse(x - 200, y)
+        self.inside("xdotool", "click", "--repeat", "2", "--delay", "80", "1")
+        time.sleep(0.4)
+        self.key("ctrl+a")
+        self.type(file.name)
+        self.key("Return")
+        self.click(*self.find(button, Box(x, y - 20, WIDTH - x, 40)))
+
     def type(self, text: str) -> None:
         """Type text."""
         self.inside("xdotool", "type", "--delay", "30", text)
@@ -313,18 +329,30 @@ class BlenderWindow:
                 return place
             assert time.monotonic() < deadline, f"no {label!r} among: {[word.text for word in words]}"
 
-    def click_tab(self, name: str) -> None:
-        """Click a tab of the sidebar, whose names are read with the picture turned."""
-        sidebar = self.region("UI")
-        strip = Box(sidebar.left + sidebar.width - TAB_STRIP, sidebar.top, TAB_STRIP, sidebar.height)
+    def open_sidebar(self, tab: str) -> None:
+        """Point at the viewport, press N unless its sidebar is open, and click a tab."""
+        viewport = self.region("WINDOW")
+        self.mouse(viewport.left + viewport.width // 3, viewport.top + viewport.height // 2)
+        if not self.value("view3d()[1].spaces.active.show_region_ui"):
+            self.key("n")
+        self.until("view3d()[1].spaces.active.show_region_ui")
+        self.click(*self._find_tab(tab))
+
+    def _find_tab(self, name: str, seconds: float = 15) -> tuple[int, int]:
+        """Where a tab of the sidebar is; names are read with the picture turned."""
         picture = self.pictures / "reading.png"
-        self.inside("import", "-window", "root", picture)
-        crop = f"{strip.width}x{strip.height}+{strip.left}+{strip.top}"
-        self.inside("convert", picture, "-crop", crop, "+repage", "-rotate", "-90", picture)
-        words = self._read(picture, Box(0, 0, strip.height, strip.width))
-        place = locate(words, name)
-        assert place is not None, f"no tab {name!r} among: {[word.text for word in words]}"
-        self.click(strip.left + strip.width // 2, strip.top + place[0])
+        deadline = time.monotonic() + seconds
+        while True:
+            bar = self.region("UI")
+            strip = Box(bar.left + bar.width - TAB_STRIP, bar.top, TAB_STRIP, bar.height)
+            self.inside("import", "-window", "root", picture)
+            crop = f"{strip.width}x{strip.height}+{strip.left}+{strip.top}"
+            self.inside("convert", picture, "-crop", crop, "+repage", "-rotate", "-90", picture)
+            words = self._read(picture, Box(0, 0, strip.height, strip.width))
+            place = locate(words, name)
+            if place is not None:
+                return strip.left + strip.width // 2, strip.top + place[0]
+            assert time.monotonic() < deadline, f"no tab {name!r} among: {[word.text for word in words]}"
 
     def click_label(self, label: str, box: Box = SCREEN) -> None:
         """Click what carries a label."""
@@ -332,17 +360,26 @@ class BlenderWindow:
 
 
 def locate(words: list[Word], label: str) -> tuple[int, int] | None:
-    """The centre of a label of one or more words that stand beside each other; None if it is not there."""
-    wanted = label.lower().split()
-    for start in range(len(words) - len(wanted) + 1):
-        run = words[start : start + len(wanted)]
-        same = all(
-            w.text.lower().strip(".:|") == part.strip(".:|") for w, part in zip(run, wanted, strict=True)
-        )
-        if same and len({word.line for word in run}) == 1:
-            left, right = run[0].left, run[-1].left + run[-1].width
-            return (left + right) // 2, run[0].centre[1]
+    """The centre of a label, whose words stand beside each other; None if it is not there.
+
+    Reading cuts words at the wrong places and takes icons for punctuation: only letters and digits count.
+    """
+    wanted = _letters(label)
+    for start, first in enumerate(words):
+        run: list[Word] = []
+        for word in words[start:]:
+            if word.line != first.line or not wanted.startswith(
+                _letters("".join(w.text for w in [*run, word]))
+            ):
+                break
+            run.append(word)
+        if run and _letters("".join(word.text for word in run)) == wanted:
+            return (run[0].left + run[-1].left + run[-1].width) // 2, run[0].centre[1]
     return None
+
+
+def _letters(text: str) -> str:
+    return "".join(character for character in text.lower() if character.isalnum())
 
 
 def wait(condition: Callable[[], Any], seconds: float, what: str) -> Any:
