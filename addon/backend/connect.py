@@ -6,7 +6,7 @@ Nothing here waits, and nothing needs `bpy`: the preferences hand in a function 
 from __future__ import annotations
 
 import contextlib
-import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .shared import SharedClient
 
-log = logging.getLogger(__name__)
+_ASK_AGAIN_S = 1.0
 
 NO_FILE = "No connection file chosen: choose one in the preferences, or set Backend to This Machine"
 
@@ -47,6 +47,7 @@ class Backend:
         self._read_choice = read_choice
         self._probe: Probe | None = None
         self._start_when_checked = False
+        self._asked_at = 0.0
         self._client: SharedClient | None = None
         self._connection: Path | None = None
         self._local: LocalBackend | None = None
@@ -164,8 +165,17 @@ class Backend:
         self.models.tick(models_wanted)
         if local is not None:
             local.tick(connected=client is not None and client.state == "connected")
-        if client is not None:
-            self._was_connected |= client.state == "connected"
+        if client is not None and client.state == "connected":
+            self._was_connected = True
+            self._ask_for_devices(client)
+
+    def _ask_for_devices(self, client: Client) -> None:
+        """A service that has just been started does not know yet what it works on: ask again until it does."""
+        devices = client.capabilities.devices if client.capabilities is not None else ()
+        now = time.monotonic()
+        if any(device.state == "starting" for device in devices) and now - self._asked_at > _ASK_AGAIN_S:
+            self._asked_at = now
+            client.hello()
 
     def why_unavailable(self) -> str:
         """Why no job can be given to the backend, in one sentence; "" when one can, after `start`."""
@@ -250,7 +260,9 @@ def describe(capabilities: Capabilities) -> str:
 
 
 def _device(kind: str | None, name: str) -> str:
-    return f"CPU ({name})" if kind == "cpu" and name.lower() != "cpu" else name
+    if name.lower() == "cpu":
+        return "CPU"
+    return f"CPU ({name})" if kind == "cpu" else name
 
 
 _backend: Backend | None = None

@@ -124,7 +124,10 @@ def make_plan(home: Path, version: str, source: tuple[Path, str], kind: str) -> 
     index = _torch_index(kind)
     steps = (
         ("Installing PyTorch", (TORCH, *index)),
-        ("Installing Splinescape", (*backend, TORCH, *index)),
+        (
+            "Installing Splinescape",
+            (*backend, TORCH),
+        ),  # which is there: the other index need not be asked again
     )
     taken = {each.name for each in home.glob("env-*")}
     names = [f"env-{version}-{kind}"] + [f"env-{version}-{kind}-{i}" for i in range(2, len(taken) + 3)]

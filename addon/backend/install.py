@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +13,7 @@ from typing import Any, Literal
 from .environment import Plan, plan_as_json
 from .errors import BackendError
 from .pip_errors import sentence
-from .processes import spawn
+from .processes import kill, spawn
 
 State = Literal["idle", "running", "done", "failed", "cancelled"]
 
@@ -85,7 +83,7 @@ class Installer:
         ended = self._process.poll() is not None  # before reading, so that nothing is missed
         self._hear()
         if self.state == "cancelled" and not ended and time.monotonic() >= self._kill_at:
-            self._kill()
+            kill(self._process)
         if ended:
             self._close()
             if self.state == "running":
@@ -137,14 +135,6 @@ class Installer:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
 
-    def _kill(self) -> None:
-        assert self._process is not None
-        with contextlib.suppress(OSError):
-            if sys.platform == "win32":
-                self._process.kill()
-            else:
-                os.killpg(self._process.pid, signal.SIGKILL)
-
     def _close(self) -> None:
         self._let_go()
         self._process = None
@@ -158,8 +148,7 @@ class Installer:
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_GIVES_UP_AFTER_S)
-            if self._process.poll() is None:
-                self._kill()
+            kill(self._process)
             self._close()
 
 

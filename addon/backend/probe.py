@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .processes import spawn
+from .processes import kill, spawn
 
 PATIENCE_S = 20.0
 _CODE = """
@@ -116,7 +116,7 @@ class Probe:
         if process is None:
             return
         if process.poll() is None:
-            process.kill()
+            kill(process)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(1)
         if process.stdout is not None:

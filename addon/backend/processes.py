@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -53,3 +55,14 @@ def spawn(
         start_new_session=sys.platform != "win32",
         creationflags=flags,
     )
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process of `spawn` at once, with what it has started; harmless when it has ended. Does not wait."""
+    if process.poll() is not None:
+        return
+    with contextlib.suppress(OSError):
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)

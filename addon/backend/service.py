@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from .errors import BackendError
-from .processes import spawn
+from .processes import kill, spawn
 
 State = Literal["stopped", "starting", "running", "waiting", "stopping", "failed"]
 
@@ -111,10 +111,7 @@ class LocalBackend:
             with self._ready_file.open("wb") as out, self.start_log.open("ab") as errors:
                 self._process = spawn(command, out, errors, self.data_dir)
         except OSError as error:
-            self.state = "failed"
-            self._trouble = (
-                f"The backend could not be started: {error.strerror or error}; see the preferences"
-            )
+            self._fail(f"The backend could not be started ({error.strerror or error}): see the preferences")
             raise BackendError(self._trouble) from None
         self.state, self._trouble = "starting", ""
         self._deadline = time.monotonic() + _READY_WITHIN_S
@@ -147,7 +144,7 @@ class LocalBackend:
         elif self.state == "starting":
             self._look_whether_ready(now)
         elif self.state == "stopping" and now >= self._deadline:
-            self._process.kill()
+            kill(self._process)
         elif self.state == "running" and now >= self._steady_at:
             self._restarts = 0
 
@@ -160,10 +157,9 @@ class LocalBackend:
             self._steady_at = now + _STEADY_S
         elif now >= self._deadline:
             assert self._process is not None
-            self._process.kill()
+            kill(self._process)
             self._process = None
-            self.state = "failed"
-            self._trouble = f"The backend did not start within {_READY_WITHIN_S:.0f} s: open its log"
+            self._fail(f"The backend did not start within {_READY_WITHIN_S:.0f} s: open its log")
 
     def _said_ready(self) -> bool:
         with contextlib.suppress(OSError, ValueError):
@@ -172,33 +168,35 @@ class LocalBackend:
         return False
 
     def _ended(self) -> None:
-        """The process is gone: in order, because another one has the folder, or by a crash."""
+        """The process is gone: in order, because another one has the folder, by a mistake or by a crash."""
         assert self._process is not None
         code, self._process = self._process.returncode, None
         last = self._last_words()
         if self.state == "stopping" or code == 0:
             self.state, self._trouble = "stopped", ""
         elif code == 2 and "another service" in last:
-            self.state, self._trouble = "running", ""  # it was there already: the client finds it
-        elif code == 2:  # a mistake that trying again does not mend
-            self.state, self._trouble = "failed", f"The backend does not start: {last or 'open its log'}"
+            self._try_again(last)  # unless the client finds it meanwhile: it may as well be about to end
+        elif code > 0 and self.state == "starting":  # a mistake that trying again does not mend
+            self._fail(f"The backend does not start: {last or 'open its log'}")
         else:
-            self._crashed(code, last)
+            how = f"was killed (signal {-code})" if code < 0 else f"ended with code {code}"
+            self._try_again(f"the backend {how}")
 
-    def _crashed(self, code: int, last: str) -> None:
-        how = f"was killed (signal {-code})" if code < 0 else f"ended with code {code}"
-        self._trouble = f"the backend {how}"
+    def _try_again(self, trouble: str) -> None:
         if self._restarts >= _RESTARTS:
-            said = f": {last}" if last else ""
-            self.state = "failed"
-            self._trouble = f"The backend {how} {_RESTARTS + 1} times, open its log{said}"
+            self._fail(
+                f"Starting the backend was tried {_RESTARTS + 1} times; at last {trouble}: open its log"
+            )
             return
-        self.state = "waiting"
+        self.state, self._trouble = "waiting", trouble
         self._start_at = time.monotonic() + _FIRST_WAIT_S * 4**self._restarts
         self._restarts += 1
 
+    def _fail(self, trouble: str) -> None:
+        self.state, self._trouble = "failed", trouble
+
     def _last_words(self) -> str:
-        """The last line that is not a log entry's continuation, without "error: "."""
+        """The last line that it has printed."""
         with contextlib.suppress(OSError):
             with self.start_log.open("rb") as file:
                 file.seek(max(0, self.start_log.stat().st_size - _LONGEST_TAIL))
