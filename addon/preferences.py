@@ -172,7 +172,17 @@ def read_choice() -> Choice | None:
         trouble=trouble,
         own=own,
         device=wanted.device,
+        offline=no_network_reason(),
     )
+
+
+def no_network_reason() -> str:
+    """Why no other machine may be talked to, with what to do; "" when one may."""
+    if bpy.app.online_access:
+        return ""
+    if bpy.app.online_access_override:
+        return "Blender was started in offline mode: start it without --offline-mode"
+    return "Online access is off: switch on Preferences > System > Allow Online Access"
 
 
 def installation() -> tuple[environment.Plan, Path]:

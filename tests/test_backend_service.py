@@ -18,6 +18,7 @@ from addon.backend.choice import Choice
 from addon.backend.connect import Backend
 from addon.backend.errors import BackendError
 from addon.backend.service import LocalBackend
+from splinescape.protocol.connection import Connection, write_connection
 
 PYTHON = Path(sys.executable)
 ROOT = Path(__file__).resolve().parent.parent
@@ -268,6 +269,24 @@ def test_events_are_told_once_whoever_polls(blender: Blender) -> None:
             break
         time.sleep(0.01)
     assert len(seen) > 3 and seen == sorted(set(seen))
+
+
+def test_while_blender_is_to_stay_offline_no_other_machine_is_talked_to(tmp_path: Path) -> None:
+    key = "0" * 40
+    files = {}
+    for host in ("192.168.1.20", "127.0.0.1"):
+        files[host] = tmp_path / f"{host}.json"
+        write_connection(files[host], Connection(f"tcp://{host}:5750", key, key, key))
+    offline = "Online access is off: switch it on"
+    blender = Blender(tmp_path)
+    blender.wanted = Choice("FILE", tmp_path, files["192.168.1.20"], offline=offline)
+    assert blender.backend.client() is None
+    assert blender.backend.status() == blender.backend.why_unavailable() == offline
+    blender.wanted = Choice("FILE", tmp_path, files["127.0.0.1"], offline=offline)  # such as an SSH tunnel
+    assert blender.backend.client() is not None
+    blender.wanted = Choice("FILE", tmp_path, files["192.168.1.20"])
+    assert blender.backend.client() is not None
+    blender.backend.close()
 
 
 def test_nothing_is_begun_by_asking(tmp_path: Path) -> None:

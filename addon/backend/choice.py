@@ -21,6 +21,7 @@ class Choice:
         trouble: why there is no such interpreter, for people.
         own: the interpreter is that of the user's own environment, which has to be looked at before it is used.
         device: "auto", "cpu" or "cuda:N".
+        offline: why no other machine may be talked to, for people; "" when one may.
     """
 
     kind: Kind
@@ -30,6 +31,7 @@ class Choice:
     trouble: str = ""
     own: bool = False
     device: str = "auto"
+    offline: str = ""
 
     @property
     def connection(self) -> Path | None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from .choice import Choice
 from .environment import NOT_INSTALLED
@@ -63,6 +64,8 @@ class Backend:
         connection = choice.connection if choice is not None else None
         if choice is not None and choice.kind == "LOCAL" and choice.python is None and connection is not None:
             connection = connection if connection.exists() else None
+        if choice is not None and _kept_back(choice):
+            connection = None
         if connection != self._connection:
             self._drop_client()
             self._connection = connection
@@ -183,7 +186,7 @@ class Backend:
         if choice is None or self.connected():
             return ""
         if choice.kind == "FILE":
-            return NO_FILE if client is None else client.reason or "Connecting to the backend"
+            return _no_client(choice) if client is None else client.reason or "Connecting to the backend"
         if choice.python is None and not (local is not None and local.busy):
             return self.installer.status or choice.trouble or NOT_INSTALLED
         if client is not None and client.reason_code in ("version", "not_allowed"):
@@ -198,7 +201,7 @@ class Backend:
         if client is not None and client.state == "connected" and client.capabilities is not None:
             return f"Connected to {_place(choice)}: {describe(client.capabilities)}"
         if choice.kind == "FILE":
-            return NO_FILE if client is None else _unconnected(client)
+            return _no_client(choice) if client is None else _unconnected(client)
         return self._local_status(choice, client)
 
     def _local_status(self, choice: Choice, client: Client | None) -> str:
@@ -236,6 +239,24 @@ class Backend:
             self._client.close()
         self._client = None
         self._was_connected = False
+
+
+def _kept_back(choice: Choice) -> bool:
+    """Whether the connection file leads to another machine though Blender is to stay offline."""
+    if choice.kind != "FILE" or not choice.offline or choice.connection_file is None:
+        return False
+    from splinescape.client import read_connection
+    from splinescape.errors import InputError
+
+    try:
+        host = urlsplit(read_connection(choice.connection_file).endpoint).hostname or ""
+    except (InputError, ValueError):
+        return False  # the client says what is wrong with the file
+    return host != "localhost" and not host.startswith("127.")
+
+
+def _no_client(choice: Choice) -> str:
+    return choice.offline if choice.connection_file is not None and choice.offline else NO_FILE
 
 
 def _place(choice: Choice) -> str:

@@ -20,16 +20,6 @@ def _backend() -> connect.Backend:
     return backend
 
 
-def no_network_reason() -> str:
-    """Why nothing may be downloaded, with what to do; "" when it may."""
-    if bpy.app.online_access:
-        return ""
-    instead = "or choose My Own Environment, which needs no download"
-    if bpy.app.online_access_override:
-        return f"Blender was started in offline mode: start it without --offline-mode, {instead}"
-    return f"Online access is off: switch on Preferences > System > Allow Online Access, {instead}"
-
-
 class SPLINESCAPE_OT_install_backend(bpy.types.Operator):
     """Download PyTorch and the backend's other parts into a Python environment of their own. About 3 GB of disk, \
 12 GB with an NVIDIA GPU. Blender stays usable meanwhile"""
@@ -43,9 +33,9 @@ class SPLINESCAPE_OT_install_backend(bpy.types.Operator):
         if backend is None or backend.installer.running:
             cls.poll_message_set("The backend is being installed")
             return False
-        reason = no_network_reason()
+        reason = prefs.no_network_reason()
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(f"{reason}, or choose My Own Environment, which needs no download")
         return not reason
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
@@ -314,9 +304,9 @@ class SPLINESCAPE_OT_download_model(_ModelOperator, bpy.types.Operator):
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         backend = _backend()
-        reason = no_network_reason() if prefs.preferences().backend == "LOCAL" else ""
+        reason = prefs.no_network_reason() if prefs.preferences().backend == "LOCAL" else ""
         if reason:
-            self.report({"ERROR"}, reason.partition(", or")[0])
+            self.report({"ERROR"}, reason)
             return {"CANCELLED"}
         try:
             call = backend.models.download(self.model, self.accept_licence)
