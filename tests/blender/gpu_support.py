@@ -87,6 +87,46 @@ def render(folder: Path, engine: str = "SPLINESCAPE") -> tuple[np.ndarray, np.nd
     return combined, depth[..., 0]
 
 
+def render_png(folder: Path) -> np.ndarray:
+    """(H, W, C) in [0, 1] of the PNG that the Splinescape engine's rendering is saved as; highest row first."""
+    scene = bpy.context.scene
+    scene.render.engine = "SPLINESCAPE"
+    scene.render.dither_intensity = 0
+    scene.view_settings.view_transform = "Standard"
+    settings = scene.render.image_settings
+    if hasattr(settings, "media_type"):
+        settings.media_type = "IMAGE"
+    settings.file_format = "PNG"
+    settings.color_mode = "RGBA" if scene.render.film_transparent else "RGB"
+    settings.color_depth = "8"
+    scene.render.filepath = str(folder / "render.png")
+    bpy.ops.render.render(write_still=True)
+    return load_png(folder / "render.png")[..., : 4 if scene.render.film_transparent else 3]
+
+
+def load_png(path: Path) -> np.ndarray:
+    """(H, W, 4) stored values in [0, 1]; highest row first."""
+    image = bpy.data.images.load(str(path), check_existing=False)
+    image.colorspace_settings.name = "Non-Color"
+    image.alpha_mode = "CHANNEL_PACKED"
+    width, height = image.size
+    pixels = np.empty(width * height * 4, np.float32)
+    image.pixels.foreach_get(pixels)
+    bpy.data.images.remove(image)
+    return pixels.reshape(height, width, 4)[::-1]
+
+
+def shrunk_picture(path: Path, width: int, height: int, folder: Path) -> np.ndarray:
+    """(H, W, 3) in [0, 1] of a picture at another size."""
+    code = (
+        "import sys; from PIL import Image; size = int(sys.argv[3]), int(sys.argv[4])\n"
+        "Image.open(sys.argv[1]).convert('RGB').resize(size, Image.Resampling.LANCZOS).save(sys.argv[2])"
+    )
+    target = folder / "shrunk.png"
+    subprocess.run([MAIN_PYTHON, "-c", code, path, target, str(width), str(height)], check=True)
+    return load_png(target)[..., :3]
+
+
 def read_exr(path: Path) -> dict[str, np.ndarray]:
     """Passes of a multilayer EXR file as (H, W, C), by the backend's environment, which has OpenEXR."""
     code = (

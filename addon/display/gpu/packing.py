@@ -18,6 +18,9 @@ Floats = NDArray[np.float32]
 MIN_OPACITY = 1 / 255
 """What is fainter is never drawn, as everywhere in Splinescape."""
 
+_BRIGHTEST = 1000.0
+"""Colours of a damaged file must not become infinite, nor take their neighbours along."""
+
 
 @dataclass(frozen=True, eq=False)
 class PackedSplats:
@@ -91,7 +94,7 @@ def paint_texels(splats: PackedSplats, camera: NDArray[np.float64]) -> Floats:
     Colours that depend on the view are clamped at 0 below, the others are not: the definition of the backend.
     """
     texels = np.empty((len(splats), 4), np.float32)
-    texels[:, :3] = _colors(splats, camera)
+    np.clip(_colors(splats, camera), -_BRIGHTEST, _BRIGHTEST, out=texels[:, :3])
     texels[:, 3] = splats.opacities
     return texels
 
