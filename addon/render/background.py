@@ -16,7 +16,7 @@ def setup_background(
     Raises:
         NoFramesError: there are none.
     """
-    span = span_of(folder)
+    span = span_of(scene, folder)
     image = load(scene, folder, "movie" if movie else "rgb")
     ours = {scene.splinescape.render.rgb_image, scene.splinescape.render.movie_image}
     entries = camera.data.background_images

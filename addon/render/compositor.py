@@ -130,7 +130,7 @@ def _hide_splats(scene: bpy.types.Scene) -> None:
 
 def _group(scene: bpy.types.Scene, folder: FrameFolder) -> bpy.types.NodeTree:
     """The scene's group, with the frames that are in the folder now."""
-    span = span_of(folder)
+    span = span_of(scene, folder)
     images = {"rgb": load(scene, folder, "rgb"), "depth": load(scene, folder, "depth")}
     settings = scene.splinescape.render
     group = settings.composite

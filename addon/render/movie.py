@@ -9,11 +9,13 @@ import bpy
 from . import versions
 from .files import FrameFolder
 from .plan import RenderError
-from .sequence import NoFramesError
+from .sequence import shown_frames
 
 
 def write_movie(scene: bpy.types.Scene, folder: FrameFolder, width: int, height: int) -> Path:
-    """Write all frames of `folder` as MP4 (H.264) at the scene's frame rate; an older movie is replaced at the end.
+    """Write the frames of `folder` that the scene's range shows as MP4 (H.264), at the scene's frame rate.
+
+    An older movie is replaced at the end.
 
     Args:
         width, height: size of the frames; an odd one loses a pixel, which H.264 cannot have.
@@ -21,9 +23,7 @@ def write_movie(scene: bpy.types.Scene, folder: FrameFolder, width: int, height:
     Raises:
         NoFramesError: there are no frames. RenderError: Blender could not write it.
     """
-    numbers = folder.numbers()
-    if not numbers:
-        raise NoFramesError(f"There are no frames in {folder.path} yet: render them first")
+    numbers = shown_frames(scene, folder)
     part = folder.movie.with_name(f"{folder.movie.stem}.part{folder.movie.suffix}")
     editing = bpy.data.scenes.new("Splinescape Movie")
     try:

@@ -1,5 +1,7 @@
 """Buttons of the panel "Render"."""
 
+from typing import Any
+
 import bpy
 
 from ..image.camera import input_camera
@@ -95,7 +97,8 @@ class RenderPath(bpy.types.Operator):
         name="Rendered By", description="Who renders them; the scene's setting if not given", items=ENGINES
     )
 
-    _timer = None
+    _timer: Any = None
+    _job: RenderJob
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -116,37 +119,35 @@ class RenderPath(bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        assert _job is not None
+        job = self._job
         if event.type == "ESC" and event.value == "PRESS":
-            _job.cancel()
+            job.cancel()
         elif event.type == "TIMER":
-            _job.step()
+            job.step()
             _redraw(context)
-        if _job.state == "running":
+        if job.state == "running":
             return {"PASS_THROUGH"}
         self._stop_timer(context)
-        return self._finish(context)
+        return self._finish(context, job)
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Blender ends it: another file is opened, or Blender is closed."""
         self._stop_timer(context)
-        if _job is not None:
-            _job.cancel()
+        self._job.cancel()
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         if not self._start(context):
             return {"CANCELLED"}
-        assert _job is not None
-        while _job.step():
+        while self._job.step():
             pass
-        return self._finish(context)
+        return self._finish(context, self._job)
 
     def _start(self, context: bpy.types.Context) -> bool:
         global _job
         settings = context.scene.splinescape.render
         given = self.properties.is_property_set
         try:
-            _job = start_render(
+            self._job = start_render(
                 context.scene,
                 self.scope if given("scope") else settings.scope,
                 self.engine if given("engine") else settings.engine,
@@ -156,19 +157,17 @@ class RenderPath(bpy.types.Operator):
         except (RenderError, PathError) as error:
             self.report({"ERROR"}, str(error))
             return False
+        _job = self._job
         return True
 
-    def _finish(self, context: bpy.types.Context) -> set[str]:
-        global _job
-        job, _job = _job, None
-        assert job is not None
+    def _finish(self, context: bpy.types.Context, job: RenderJob) -> set[str]:
         _redraw(context)
         if job.state == "failed":
             self.report({"ERROR"}, job.error)
             return {"CANCELLED"}
         if job.state == "cancelled":
-            self.report({"INFO"}, f"Cancelled; {job.done} of {job.total} frames are done and kept")
-            return {"CANCELLED"}
+            self.report({"INFO"}, f"Cancelled: {job.done} of {job.total} frames are done and stay")
+            return {"FINISHED"}  # the path camera may be new: undo takes it back
         scene = bpy.data.scenes[job.plan.scene]
         try:
             todo = make_outputs(scene, context.view_layer, job.plan)

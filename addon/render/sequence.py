@@ -27,8 +27,8 @@ class Span:
     count: int
 
 
-def span_of(folder: FrameFolder) -> Span:
-    """The frames in a folder.
+def shown_frames(scene: bpy.types.Scene, folder: FrameFolder) -> list[int]:
+    """The frames of the folder that the scene's frame range shows; all of them if it shows none.
 
     Raises:
         NoFramesError: there are none.
@@ -36,6 +36,16 @@ def span_of(folder: FrameFolder) -> Span:
     numbers = folder.numbers()
     if not numbers:
         raise NoFramesError(f"There are no frames in {folder.path} yet: render them first")
+    return [each for each in numbers if scene.frame_start <= each <= scene.frame_end] or numbers
+
+
+def span_of(scene: bpy.types.Scene, folder: FrameFolder) -> Span:
+    """What a sequence of those frames covers.
+
+    Raises:
+        NoFramesError: there are none.
+    """
+    numbers = shown_frames(scene, folder)
     return Span(numbers[0], numbers[-1] - numbers[0] + 1)
 
 
@@ -45,7 +55,7 @@ def load(scene: bpy.types.Scene, folder: FrameFolder, kind: Kind) -> bpy.types.I
     Raises:
         NoFramesError: there are no frames, or no movie.
     """
-    span = span_of(folder)
+    span = span_of(scene, folder)
     path = {"rgb": folder.rgb(span.first), "depth": folder.depth(span.first), "movie": folder.movie}[kind]
     if not path.is_file():
         raise NoFramesError(f"There is no {path.name} in {path.parent} yet: render the frames first")

@@ -10,7 +10,12 @@ import pytest
 from bl_ext.user_default.splinescape.render import compositor, versions
 from bl_ext.user_default.splinescape.render.exr import read_exr
 from bl_ext.user_default.splinescape.render.files import Frame, FrameFolder
+from bl_ext.user_default.splinescape.render.frames import render_frames
 from gpu_support import add_splats, random_splats
+from mathutils import Vector
+
+from splinescape.camera.blender import placement
+from splinescape.io.splat_arrays import SplatArrays
 
 SIZE = 128
 WALL = (40, 160, 60)
@@ -40,6 +45,7 @@ def red_material() -> bpy.types.Material:
 def make_scene() -> bpy.types.Scene:
     """A camera that looks along +Y, and a bar that goes from 4 to 6.5 in front of it, from the left to the right."""
     scene = bpy.context.scene
+    scene.frame_start, scene.frame_end = 1, 8
     render = scene.render
     render.engine = "CYCLES"
     scene.cycles.samples = 16
@@ -71,11 +77,7 @@ def rendered(path: Path) -> np.ndarray:
     settings = scene.render.image_settings
     settings.file_format = "PNG"
     bpy.ops.render.render(write_still=True)
-    image = bpy.data.images.load(str(path))
-    pixels = np.empty(SIZE * SIZE * 4, np.float32)
-    image.pixels.foreach_get(pixels)
-    bpy.data.images.remove(image)
-    return pixels.reshape(SIZE, SIZE, 4)[::-1, :, :3]
+    return rendered_file(path)
 
 
 def is_red(rgb: np.ndarray) -> np.ndarray:
@@ -188,3 +190,88 @@ def test_splats_are_not_rendered_twice(folder: FrameFolder) -> None:
 def test_depth_frames_hold_metres_and_a_large_number_where_nothing_is(folder: FrameFolder) -> None:
     depth = read_exr(folder.depth(2))["Y"]
     assert depth.dtype == np.float32 and depth[0, 0] == 6.0 and depth[0, -1] == np.float32(1e10)
+
+
+def wall_of_splats(count: int = 70, distance: float = 5.0) -> SplatArrays:
+    """A checkered wall of opaque discs across the picture."""
+    steps = np.linspace(-2.6, 2.6, count)
+    x, y = (each.ravel() for each in np.meshgrid(steps, steps))
+    means = np.stack([x, y, np.full_like(x, distance)], axis=1)
+    sigma = 0.9 * (steps[1] - steps[0])
+    bright = (np.floor(x) + np.floor(y)) % 2
+    colours = np.stack([0.1 + 0 * bright, 0.3 + 0.4 * bright, 0.8 - 0.5 * bright], axis=1)
+    n = len(means)
+    fields = (
+        means,
+        np.tile(np.log([sigma, sigma, 0.01]), (n, 1)),
+        np.tile([1.0, 0, 0, 0], (n, 1)),
+        np.full(n, 4.0),
+        ((colours - 0.5) / 0.28209479177387814)[:, None],
+    )
+    return SplatArrays(*(np.ascontiguousarray(each, np.float32) for each in fields))
+
+
+def red_cube() -> bpy.types.Object:
+    """A cube that the wall at 5 cuts in half along the view: its front at 4.3, its back at 5.7."""
+    bpy.ops.mesh.primitive_cube_add(size=1.0, location=(0.4, 5.0, 0.2), rotation=(0.5, 0.3, 0.8))
+    cube = bpy.context.object
+    cube.data.materials.append(red_material())
+    return cube
+
+
+@pytest.mark.slow
+def test_a_cube_stands_halfway_in_a_wall_of_splats(tmp_path: Path) -> None:
+    scene = make_scene()
+    scene.render.resolution_x = scene.render.resolution_y = 2 * SIZE
+    bpy.data.objects.remove(bpy.data.objects["bar"])
+    bpy.context.view_layer.update()
+    add_splats(wall_of_splats(), placement(np.array(scene.camera.matrix_world)))
+    folder = render_frames(scene, "FRAME", "OWN", folder=tmp_path / "frames")
+    cube = red_cube()
+    compositor.setup_compositor(scene, bpy.context.view_layer, folder)
+    both = rendered(tmp_path / "both.png")
+    wall = rendered_file(folder.rgb(1))
+
+    expected = cube_is_nearer(scene, cube, 5.0)
+    assert 0.03 < expected.mean() < 0.5
+    assert (expected & ~both_red(both)).sum() < 0.02 * expected.sum(), "what is before the wall is seen"
+    assert not (both_red(both) & ~grown(expected, 2)).any(), "what is behind it is not"
+    away = ~grown(expected, 3)
+    assert np.abs(both[away] - wall[away]).max() < 0.02, "everywhere else is the wall"
+
+
+def both_red(rgb: np.ndarray) -> np.ndarray:
+    """Mostly red: also where an edge is mixed with the wall."""
+    return rgb[..., 0] > 0.6
+
+
+def cube_is_nearer(scene: bpy.types.Scene, cube: bpy.types.Object, depth: float) -> np.ndarray:
+    """(H, W) where the first of the cube's surface is nearer to the camera than `depth`, ray by ray."""
+    width, height = scene.render.resolution_x, scene.render.resolution_y
+    frame = scene.camera.data.view_frame(scene=scene)
+    right, top, away = frame[0].x, frame[0].y, -frame[0].z
+    result = np.zeros((height, width), bool)
+    into = cube.matrix_world.inverted() @ scene.camera.matrix_world
+    origin = into.translation
+    for row in range(height):
+        for column in range(width):
+            x, y = (2 * (column + 0.5) / width - 1) * right, (1 - 2 * (row + 0.5) / height) * top
+            hit, place, _, _ = cube.ray_cast(origin, into.to_3x3() @ Vector((x, y, -away)))
+            result[row, column] = hit and -(into.inverted() @ place).z < depth
+    return result
+
+
+def rendered_file(path: Path) -> np.ndarray:
+    image = bpy.data.images.load(str(path))
+    pixels = np.empty(image.size[0] * image.size[1] * 4, np.float32)
+    image.pixels.foreach_get(pixels)
+    pixels = pixels.reshape(image.size[1], image.size[0], 4)[::-1, :, :3]
+    bpy.data.images.remove(image)
+    return pixels
+
+
+def grown(mask: np.ndarray, steps: int) -> np.ndarray:
+    for _ in range(steps):
+        padded = np.pad(mask, 1)
+        mask = mask | padded[2:, 1:-1] | padded[:-2, 1:-1] | padded[1:-1, 2:] | padded[1:-1, :-2]
+    return mask
