@@ -14,7 +14,8 @@ _OPAQUE = 0.3
 _TOUCH = 0.02
 """Splats nearer than this, times the scene's size, mean that the camera is inside something."""
 _FEWEST_TOUCHED = 3
-_COLUMNS, _ROWS = 16, 12
+_MOST_CELLS, _PER_CELL = 12, 5
+_MOST_PROJECTED, _EVERY = 6_000, 12
 _FEWEST_COVERED = 0.4
 _FARTHEST = 1.0
 """A camera further from the input camera than this, times the distance of the scene's middle, sees inventions only."""
@@ -95,21 +96,34 @@ def touches(places: Array, solid: Array, reach: float) -> Mask:
     return counts >= _FEWEST_TOUCHED
 
 
-def covered(views: Array, window: tuple[float, float, float, float], solid: Array, every: int = 6) -> Array:
-    """(n,) share of each view, in coarse cells, in which there is any splat (m, 3); looked up at every sixth view."""
-    chosen = np.unique(np.r_[0 : len(views) : every, len(views) - 1])
-    left, right, bottom, top = window
-    shares = np.empty(len(chosen))
-    for i, view in enumerate(views[chosen]):
-        seen = solid @ view[:3, :3].T + view[:3, 3]
-        seen = seen[seen[:, 2] > 1e-6]
-        columns = np.floor((seen[:, 0] / seen[:, 2] - left) / (right - left) * _COLUMNS)
-        rows = np.floor((seen[:, 1] / seen[:, 2] + top) / (top - bottom) * _ROWS)
-        inside = (columns >= 0) & (columns < _COLUMNS) & (rows >= 0) & (rows < _ROWS)
-        cells = np.zeros(_COLUMNS * _ROWS, bool)
-        cells[(rows[inside] * _COLUMNS + columns[inside]).astype(int)] = True
-        shares[i] = cells.mean()
+def covered(views: Array, window: tuple[float, float, float, float], solid: Array) -> Array:
+    """(n,) share of each view in which there is anything, roughly; looked up at some of the views.
+
+    Args:
+        views: (n, 4, 4) cam_T_world. window: as in `check`. solid: (m, 3), of which some are looked at.
+    """
+    some = solid[:: max(1, len(solid) // _MOST_PROJECTED)]
+    chosen = np.unique(np.r_[0 : len(views) : _EVERY, len(views) - 1])
+    shares = [_cells_hit(some @ view[:3, :3].T + view[:3, 3], window) for view in views[chosen]]
     return np.interp(np.arange(len(views)), chosen, shares)
+
+
+def _cells_hit(points: Array, window: tuple[float, float, float, float]) -> float:
+    """Share of a picture's cells that camera-frame points (m, 3) fall into; the cells fit how many points there are.
+
+    Where the camera is close to something, few points are in its picture, although there is nothing empty in it.
+    """
+    left, right, bottom, top = window
+    x, y, z = points[points[:, 2] > 1e-6].T
+    across, down = (x / z - left) / (right - left), (y / z + top) / (top - bottom)
+    inside = (across >= 0) & (across < 1) & (down >= 0) & (down < 1)
+    count = int(inside.sum())
+    if count < _PER_CELL:
+        return count / _PER_CELL
+    side = min(_MOST_CELLS, int((count / _PER_CELL) ** 0.5))
+    cells = np.zeros((side, side), bool)
+    cells[(down[inside] * side).astype(int), (across[inside] * side).astype(int)] = True
+    return float(cells.mean())
 
 
 def stretches(found: Mask) -> list[tuple[float, float]]:

@@ -1,10 +1,254 @@
+"""The cameras along the path, drawn in the viewport.
+
+A change of the path marks it as stale; a timer reads it again a moment later, outside of drawing, and drawing uses
+what was read. Nothing is read while nothing changes.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
 from typing import Any
 
+import bpy
+import gpu
+import numpy as np
+from bpy.app.handlers import persistent
+from gpu_extras.batch import batch_for_shader
 
-def refresh(context: Any) -> None: ...
+from . import frusta
+from .sampling import path_object
+from .state import DENSE, PathState, read_path
+
+_DELAY = 0.05
+_BUSY_DELAY = 0.5
+_REST = 5.0
+"""After reading, this many times as long as it took is waited: heavy scenes are read less often."""
+_LINE_WIDTH = 1.5
 
 
-def register() -> None: ...
+@dataclass(eq=False)
+class _Memory:
+    """What was read of one scene, and what it looks like as batches.
+
+    `format` is what reading depends on and no update tells of, `key` are the drawing's settings.
+    """
+
+    state: PathState | None = None
+    stale: bool = True
+    format: tuple[Any, ...] = ()
+    key: tuple[Any, ...] = ()
+    lines: Any = None
+    frame: int | None = None
+    highlight: Any = None
 
 
-def unregister() -> None: ...
+@dataclass(eq=False)
+class _Running:
+    memories: dict[int, _Memory] = field(default_factory=dict)
+    handle: Any = None
+    rested: float = 0.0
+    reading: bool = False
+
+
+_running = _Running()
+
+
+def state_of(scene: Any) -> PathState | None:
+    """What is known about the scene's path; None until it has been read, which is then under way."""
+    memory = _memory(scene)
+    if memory.stale or memory.format != _format(scene):
+        _mark(scene)
+    return memory.state
+
+
+def update(scene: Any, depsgraph: Any) -> PathState:
+    """Read the scene's path now."""
+    memory = _memory(scene)
+    began = time.monotonic()
+    _running.reading = True
+    try:
+        memory.state = read_path(scene, depsgraph)
+    finally:
+        _running.reading = False
+    _running.rested = time.monotonic() + _REST * (time.monotonic() - began)
+    memory.stale, memory.format, memory.key, memory.frame = False, _format(scene), (), None
+    return memory.state
+
+
+def refresh(context: Any) -> None:
+    """A setting changed: read the path again."""
+    _mark(context.scene)
+
+
+def _memory(scene: Any) -> _Memory:
+    return _running.memories.setdefault(scene.as_pointer(), _Memory())
+
+
+def _format(scene: Any) -> tuple[Any, ...]:
+    render = scene.render
+    return (
+        scene.frame_start,
+        scene.frame_end,
+        render.resolution_x,
+        render.resolution_y,
+        render.pixel_aspect_x,
+        render.pixel_aspect_y,
+        scene.splinescape.generate.summary,
+    )
+
+
+def _mark(scene: Any) -> None:
+    _memory(scene).stale = True
+    _schedule()
+
+
+def _schedule() -> None:
+    if not bpy.app.background and not bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.register(_tick, first_interval=max(_DELAY, _running.rested - time.monotonic()))
+
+
+def _tick() -> float | None:
+    if bpy.app.is_job_running("RENDER"):
+        return _BUSY_DELAY
+    for window in bpy.context.window_manager.windows:
+        if not _memory(window.scene).stale:
+            continue
+        if _sets_frames(window.scene) and window.screen.is_animation_playing:
+            return _BUSY_DELAY
+        with bpy.context.temp_override(window=window, scene=window.scene, view_layer=window.view_layer):
+            update(window.scene, bpy.context.evaluated_depsgraph_get())
+        _redraw(window)
+    return None
+
+
+def _sets_frames(scene: Any) -> bool:
+    """Whether reading the path walks through the scene's frames, which must not be done during playback."""
+    own, path = scene.splinescape.path, path_object(scene)
+    return path is not None and (path.type == "CAMERA" or own.orientation == "CAMERA")
+
+
+def _redraw(window: Any) -> None:
+    for area in window.screen.areas:
+        if area.type == "VIEW_3D":
+            area.tag_redraw()
+
+
+def _watched(scene: Any) -> set[int]:
+    """Addresses of everything that the path depends on."""
+    own, made = scene.splinescape, scene.splinescape.generate.scene_object
+    objects = [own.path.object, own.path.target, own.path.guide, own.image.camera, made]
+    data = [each.data for each in objects if each is not None]
+    actions = [
+        each.animation_data.action for each in [*objects, *data] if each is not None and each.animation_data
+    ]
+    return {each.as_pointer() for each in [*objects, *data, *actions] if each is not None}
+
+
+@persistent
+def _on_change(scene: Any, depsgraph: Any = None) -> None:
+    if _running.reading or depsgraph is None or depsgraph.mode != "VIEWPORT" or _memory(scene).stale:
+        return
+    if path_object(scene) is None and _memory(scene).state is None:
+        return
+    watched = _watched(scene)
+    if any(_counts(each) and each.id.original.as_pointer() in watched for each in depsgraph.updates):
+        _mark(scene)
+
+
+def _counts(update: Any) -> bool:
+    """Whether something changed: objects are also reported when another one is added or selected."""
+    return (
+        update.is_updated_geometry or update.is_updated_transform or isinstance(update.id, bpy.types.Action)
+    )
+
+
+@persistent
+def _on_other_file(*_: Any) -> None:
+    _running.memories.clear()
+    _schedule()
+
+
+def _draw() -> None:
+    context = bpy.context
+    scene, own = context.scene, context.scene.splinescape.path
+    if not (own.show_overlay and context.space_data.overlay.show_overlays) or path_object(scene) is None:
+        return
+    state = state_of(scene)
+    if state is None or state.poses is None:
+        return
+    memory = _memory(scene)
+    _prepare(memory, state, own)
+    _prepare_highlight(memory, state, scene)
+    shader = gpu.shader.from_builtin("POLYLINE_FLAT_COLOR")
+    gpu.state.blend_set("ALPHA")
+    gpu.state.depth_test_set("LESS_EQUAL")
+    shader.bind()
+    shader.uniform_float("viewportSize", gpu.state.viewport_get()[2:])
+    shader.uniform_float("lineWidth", _LINE_WIDTH * context.preferences.system.ui_scale)
+    memory.lines.draw(shader)
+    if memory.highlight is not None:
+        shader.uniform_float("lineWidth", 2 * _LINE_WIDTH * context.preferences.system.ui_scale)
+        memory.highlight.draw(shader)
+    gpu.state.depth_test_set("NONE")
+    gpu.state.blend_set("NONE")
+
+
+def _prepare(memory: _Memory, state: PathState, own: Any) -> None:
+    key = (own.frusta, own.frustum_size)
+    if memory.lines is None or memory.key != key:
+        memory.key, memory.frame = key, None
+        memory.lines = _batch(*drawing(state, own.frusta, own.frustum_size))
+
+
+def drawing(state: PathState, count: int, size: float) -> tuple[frusta.Floats, frusta.Floats]:
+    """The path and `count` cameras on it as lines: ends (n, 3) and colours (n, 4); the state has poses."""
+    assert state.poses is not None and state.bad is not None
+    chosen = np.unique(np.round(np.linspace(0, DENSE - 1, count)).astype(int))
+    cameras = frusta.frustum_lines(state.poses[chosen], state.window, size * state.drawn_size)
+    colours = frusta.colours(state.uncovered, state.bad)
+    line = frusta.line_strip(state.poses[:, :3, 3])
+    line_colours = np.repeat(colours[:-1], 2, axis=0)
+    camera_colours = np.repeat(colours[chosen], 2 * frusta.LINES_PER_FRUSTUM, axis=0)
+    return np.concatenate([line, cameras]), np.concatenate([line_colours, camera_colours])
+
+
+def _prepare_highlight(memory: _Memory, state: PathState, scene: Any) -> None:
+    """The camera of the current frame."""
+    if memory.frame == scene.frame_current:
+        return
+    memory.frame, memory.highlight = scene.frame_current, None
+    length = max(1, scene.frame_end - scene.frame_start)
+    at = (scene.frame_current - scene.frame_start) / length
+    if 0 <= at <= 1 and state.poses is not None:
+        size = 1.5 * scene.splinescape.path.frustum_size * state.drawn_size
+        lines = frusta.frustum_lines(state.poses[[round(at * (DENSE - 1))]], state.window, size)
+        memory.highlight = _batch(lines, np.tile(np.array(frusta.ORANGE, np.float32), (len(lines), 1)))
+
+
+def _batch(ends: frusta.Floats, colours: frusta.Floats) -> Any:
+    shader = gpu.shader.from_builtin("POLYLINE_FLAT_COLOR")
+    return batch_for_shader(shader, "LINES", {"pos": ends, "color": np.ascontiguousarray(colours)})
+
+
+_HANDLERS = (
+    ("depsgraph_update_post", _on_change),
+    ("undo_post", _on_other_file),
+    ("redo_post", _on_other_file),
+    ("load_post", _on_other_file),
+)
+
+
+def register() -> None:
+    for name, handler in _HANDLERS:
+        getattr(bpy.app.handlers, name).append(handler)
+    _running.handle = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_VIEW")
+
+
+def unregister() -> None:
+    bpy.types.SpaceView3D.draw_handler_remove(_running.handle, "WINDOW")
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
+    for name, handler in _HANDLERS:
+        getattr(bpy.app.handlers, name).remove(handler)
+    _running.memories.clear()

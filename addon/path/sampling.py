@@ -160,7 +160,6 @@ def _how_to_move(chosen: Any) -> str:
 def _oriented(scene: Any, depsgraph: Any, walked: Walk) -> Array:
     own = scene.splinescape.path
     positions, tilts, n = walked.positions, walked.tilts, len(walked.positions)
-    ahead = frames.oriented(np.zeros((1, 3)), np.array([[0.0, 1.0, 0.0]]), np.zeros(1))[0, :3, :3]
     if own.orientation == "FORWARD":
         ahead = _input_rotation(scene)
         return frames.turned(positions, np.repeat(ahead[None], n, axis=0), tilts)
