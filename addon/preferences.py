@@ -6,7 +6,7 @@ import bpy
 
 from .backend import connect, environment, ticking
 from .backend.choice import Choice
-from .backend.draw import draw_backend, draw_models
+from .backend.draw import columns_in, draw_backend, draw_models
 from .backend.errors import BackendError
 
 QUALITIES = (
@@ -117,14 +117,15 @@ class SplinescapePreferences(bpy.types.AddonPreferences):
         name="Models", description="Show the models that the backend can fetch, with their licences"
     )
 
-    def draw(self, _context: bpy.types.Context) -> None:
+    def draw(self, context: bpy.types.Context) -> None:
         ticking.wake(looking=True, at_models=self.show_models)
         backend = connect.current_backend()
         if backend is None:
             return
-        draw_backend(self.layout, self, backend, environment_folder())
+        columns = columns_in(context.region.width, context.preferences.system.ui_scale)
+        draw_backend(self.layout, self, backend, environment_folder(), columns)
         self.layout.prop(self, "quality")
-        draw_models(self.layout, self, backend)
+        draw_models(self.layout, self, backend, columns)
 
 
 def preferences() -> SplinescapePreferences | None:

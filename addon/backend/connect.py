@@ -21,7 +21,7 @@ from .probe import Probe
 from .service import LocalBackend
 
 if TYPE_CHECKING:
-    from splinescape.client import Capabilities, Client
+    from splinescape.client import Capabilities, Client, Engine
 
     from .shared import SharedClient
 
@@ -48,6 +48,7 @@ class Backend:
         self._read_choice = read_choice
         self._probe: Probe | None = None
         self._start_when_checked = False
+        self._stopped = False
         self._asked_at = 0.0
         self._client: SharedClient | None = None
         self._connection: Path | None = None
@@ -91,6 +92,13 @@ class Backend:
         client = self.client()
         return client is not None and client.state == "connected"
 
+    @property
+    def uses_models(self) -> bool:
+        """Whether the connected backend has an engine that needs model files."""
+        client = self.client()
+        capabilities = client.capabilities if client is not None else None
+        return capabilities is not None and bool(_engines_with_models(capabilities))
+
     def start(self) -> None:
         """See that the local service runs; nothing happens when it does, or when another backend is chosen.
 
@@ -102,6 +110,7 @@ class Backend:
             return
         if choice.python is None:
             raise BackendError(choice.trouble or NOT_INSTALLED)
+        self._stopped = False
         if choice.own and self.trouble_with_own(choice) != "":
             self._start_when_checked = True
             self.check_own()
@@ -138,6 +147,7 @@ class Backend:
         local = self.local()
         if local is None:
             return
+        self._stopped = True
         client = self.client()
         if client is not None and client.state == "connected":
             client.shutdown("now")
@@ -218,9 +228,9 @@ class Backend:
             return local.status
         if choice.python is None:
             return choice.trouble or NOT_INSTALLED
-        if self._was_connected and client is not None and client.state == "lost":
+        if self._was_connected and not self._stopped and client is not None and client.state == "lost":
             return "Lost: the backend has ended or does not answer; click Start Backend"
-        return "Installed: it starts with the first scene, or click Start Backend"
+        return "Not running: it starts with the first scene, or click Start Backend"
 
     def close(self) -> None:
         """Drop the connection, end an installation; a service goes on until it has been idle for a while."""
@@ -272,12 +282,13 @@ def _unconnected(client: Client) -> str:
 def describe(capabilities: Capabilities) -> str:
     """What a service works with, such as "AMD EPYC, built-in engines"."""
     devices = [_device(device.kind, device.name or device.device) for device in capabilities.devices]
-    better = [
-        engine.name
-        for engine in capabilities.engines
-        if engine.available and engine.role in ("inpaint", "depth") and engine.name != "builtin"
-    ]
+    better = [engine.name for engine in _engines_with_models(capabilities) if engine.available]
     return f"{', '.join(devices) or 'no device yet'}, {', '.join(better) or 'built-in engines'}"
+
+
+def _engines_with_models(capabilities: Capabilities) -> list[Engine]:
+    engines = capabilities.engines
+    return [each for each in engines if each.role in ("inpaint", "depth") and each.name != "builtin"]
 
 
 def _device(kind: str | None, name: str) -> str:

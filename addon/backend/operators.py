@@ -294,7 +294,7 @@ class SPLINESCAPE_OT_download_model(_ModelOperator, bpy.types.Operator):
         if model is None:
             return
         self.layout.label(text=f"{model.id}: {model.licence}", icon="ERROR")
-        self.layout.label(text="It forbids commercial use, of scenes made with it too")
+        self.layout.label(text="It forbids commercial use; read what it says about what you make with it")
         self.layout.operator("wm.url_open", text="Read the licence", icon="URL").url = model.licence_url
         if model.gated:
             self.layout.label(
