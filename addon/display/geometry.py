@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import material, shared
+from . import harmonics, material, shared
 from .graph import Graph, Value, first_output
 
 POINTS, BOX, GAUSSIANS = range(3)
@@ -149,7 +149,14 @@ def _spheres(graph: Graph, points: Value) -> bpy.types.NodeSocket:
 
 def _colored(graph: Graph, points: Value, raw_colors: Value) -> bpy.types.NodeSocket:
     """`points` with the colour to emit: as it is, or in linear light, which Standard shows as it is."""
-    color = _attribute(graph, "color", "FLOAT_COLOR")
+    seen = graph.add("GeometryNodeInputNamedAttribute", harmonics.SEEN_COLOR, data_type="FLOAT_COLOR")
+    color = _switch(
+        graph,
+        seen.outputs["Exists"],
+        _attribute(graph, "color", "FLOAT_COLOR"),
+        first_output(seen),
+        "RGBA",
+    )
     rgb = graph.add("FunctionNodeSeparateColor", color).outputs
     channels = [graph.math("MAXIMUM", rgb[i], 0.0) for i in range(3)]
     emitted = [_switch(graph, raw_colors, _linear(graph, each), each, "FLOAT") for each in channels]

@@ -12,6 +12,9 @@ from .graph import Graph, first_output
 _COUNTS = (3, 8, 15)
 """How many coefficients there are beyond the constant one, up to degree 1, 2, 3."""
 
+SEEN_COLOR = "splat_seen_color"
+"""Point attribute: the colour as seen from the camera. `color` stays what belongs to the coefficients."""
+
 Scalar = bpy.types.NodeSocket
 
 
@@ -23,7 +26,7 @@ def coefficient_count(cloud: bpy.types.ID) -> int:
 
 
 def color_group(count: int) -> bpy.types.NodeTree:
-    """The group that gives `color` its value as seen from the camera, for points with `count` coefficients."""
+    """The group that stores the colour as seen from the camera, for points with `count` coefficients."""
     return shared.node_group(f"Colour {count}", lambda tree: _build(tree, count))
 
 

@@ -9,6 +9,14 @@ def _changed(settings: bpy.types.PropertyGroup, _context: bpy.types.Context) -> 
     apply_mode(settings.id_data)
 
 
+def _mode_changed(settings: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
+    from .render_settings import raise_bounces
+
+    _changed(settings, context)
+    if settings.mode == "MATERIAL":
+        raise_bounces(context.scene)
+
+
 class SplatDisplay(bpy.types.PropertyGroup):
     """How the splats of an object are shown."""
 
@@ -21,7 +29,7 @@ class SplatDisplay(bpy.types.PropertyGroup):
             ("MATERIAL", "Material", "Gaussians that Cycles and EEVEE render together with other objects"),
         ),
         default="POINTS",
-        update=_changed,
+        update=_mode_changed,
     )
     point_size: bpy.props.FloatProperty(
         name="Point Size",

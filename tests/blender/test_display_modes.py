@@ -8,6 +8,7 @@ import bpy
 import numpy as np
 import pytest
 from gpu_support import add_splats, random_splats
+
 from splinescape.io.splat_arrays import SplatArrays
 
 N = 50

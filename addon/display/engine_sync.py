@@ -1,0 +1,49 @@
+"""Keeping splats in the form that the scene's render engine renders best: points for Cycles, instances for EEVEE."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+from bpy.app.handlers import persistent
+
+from .modes import sync_engine
+
+_owner = object()
+
+
+def _engine_changed() -> None:
+    for scene in bpy.data.scenes:
+        if scene.library is None:
+            sync_engine(scene)
+
+
+@persistent
+def _render_begins(scene: bpy.types.Scene, *_: Any) -> None:
+    # A script may choose the engine and render at once, before any message about the change is sent.
+    sync_engine(scene)
+
+
+@persistent
+def _file_loaded(*_: Any) -> None:
+    # Opening a file ends all subscriptions.
+    _subscribe()
+    _engine_changed()
+
+
+def _subscribe() -> None:
+    bpy.msgbus.clear_by_owner(_owner)
+    key = (bpy.types.RenderSettings, "engine")
+    bpy.msgbus.subscribe_rna(key=key, owner=_owner, args=(), notify=_engine_changed)
+
+
+def register() -> None:
+    _subscribe()
+    bpy.app.handlers.render_init.append(_render_begins)
+    bpy.app.handlers.load_post.append(_file_loaded)
+
+
+def unregister() -> None:
+    bpy.app.handlers.load_post.remove(_file_loaded)
+    bpy.app.handlers.render_init.remove(_render_begins)
+    bpy.msgbus.clear_by_owner(_owner)
