@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +182,32 @@ def save_png(path: Path, rgb: np.ndarray) -> None:
     np.save(path.with_suffix(".npy"), (np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8))
     code = "import sys, numpy as np; from PIL import Image; Image.fromarray(np.load(sys.argv[1])).save(sys.argv[2])"
     subprocess.run([MAIN_PYTHON, "-c", code, path.with_suffix(".npy"), path], check=True, stdout=sys.stderr)
+
+
+def in_gpu_context(work: Callable[[], Any]) -> Any:
+    """Do something where Blender has a GPU context without a window: in a render engine. Its result."""
+    done: list[Any] = []
+
+    class Workplace(bpy.types.RenderEngine):
+        bl_idname = "SPLINESCAPE_TEST"
+        bl_label = "Test"
+        bl_use_gpu_context = True
+
+        def render(self, _depsgraph: Any) -> None:
+            try:
+                done.append((work(), ""))
+            except Exception:
+                # The traceback would keep textures until there is no context to free them.
+                done.append((None, traceback.format_exc()))
+
+    bpy.utils.register_class(Workplace)
+    try:
+        bpy.context.scene.render.engine = "SPLINESCAPE_TEST"
+        if bpy.context.scene.camera is None:
+            add_camera(np.array([[64, 0, 32.0], [0, 64, 32], [0, 0, 1]]), 64, 64, np.eye(4))
+        bpy.ops.render.render()
+    finally:
+        bpy.utils.unregister_class(Workplace)
+    assert done, "the engine was not called"
+    assert not done[0][1], done[0][1]
+    return done[0][0]

@@ -8,16 +8,14 @@ from time import perf_counter
 
 import gpu
 import numpy as np
-from gpu_extras.batch import batch_for_shader
 from numpy.typing import NDArray
 
 from .packing import PackedSplats, geometry_texels, paint_texels
-from .shader import splat_shader
+from .shader import BLOCK, splat_batch, splat_shader
 from .sorting import camera_depths, far_to_near
 from .textures import image_texture, list_texture, longest_list
 from .view import Matrix, View
 
-_CORNERS = ((-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0), (1.0, 1.0))
 _EXACT_INDEX = 1 << 24
 """Above this a float32 no longer holds every index."""
 
@@ -129,21 +127,21 @@ class SplatDrawing:
         shader.uniform_sampler("paints", paint.texture)
         shader.uniform_sampler("ranks", order.texture)
         shader.uniform_sampler("objects", objects)
-        _set_view(shader, view, part)
+        _set_view(shader, view, part, order.count)
         if scene_depth is not None:
             hidden_behind = image_texture(scene_depth)
             shader.uniform_sampler("scene_depth", hidden_behind)
             height, width = scene_depth.shape
             shader.uniform_float("occlusion", (width / view.width, height / view.height))
         gpu.state.blend_set("ALPHA_PREMULT")
-        batch.draw_instanced(shader, instance_count=order.count)
+        batch.draw_instanced(shader, instance_count=-(-order.count // BLOCK))
         gpu.state.blend_set("NONE")
 
     def _shader(self, with_depth: bool, occluded: bool) -> tuple[gpu.types.GPUShader, gpu.types.GPUBatch]:
         key = (with_depth, occluded)
         if key not in self._shaders:
             shader = splat_shader(with_depth=with_depth, occluded=occluded)
-            self._shaders[key] = shader, batch_for_shader(shader, "TRI_STRIP", {"corner": _CORNERS})
+            self._shaders[key] = shader, splat_batch(shader)
         return self._shaders[key]
 
     def _sorted(
@@ -186,12 +184,12 @@ class SplatDrawing:
         return paint
 
 
-def _set_view(shader: gpu.types.GPUShader, view: View, part: int) -> None:
+def _set_view(shader: gpu.types.GPUShader, view: View, part: int, count: int) -> None:
     P = view.projection
     shader.uniform_float("lens", view.lens)
     shader.uniform_float("bounds", view.bounds)
     shader.uniform_float("depth_map", (P[2, 2], P[2, 3], float(view.perspective), part**0.5))
-    shader.uniform_float("screen", (view.width, view.height, max(view.near, -1e30), 1.0))
+    shader.uniform_float("screen", (view.width, view.height, max(view.near, -1e30), count))
 
 
 def _same_order(old: NDArray[np.float64], new: NDArray[np.float64], patience: float) -> bool:

@@ -7,9 +7,11 @@ left out below 1/255, splats ordered by camera z. r is linear in the pixel, so t
 from __future__ import annotations
 
 import gpu
+import numpy as np
+from gpu_extras.batch import batch_for_shader
 
-TEXEL_BITS = 12
-"""Textures that hold lists are 2 ** 12 texels wide, which every graphics card can do."""
+BLOCK = 1024
+"""Splats of one instance: an instance of one splat each costs graphics cards, and llvmpipe more, dearly."""
 
 _VERTEX = """
 vec4 texel_of_splat(int index)
@@ -24,7 +26,10 @@ void main()
   paint = vec4(0.0);
   depths = vec2(0.0);
 
-  int rank = gl_InstanceID;
+  int rank = gl_InstanceID * 1024 + int(corner.z);
+  if (rank >= int(screen.w)) {
+    return;
+  }
   vec2 entry = texelFetch(ranks, ivec2(rank & 4095, rank >> 12), 0).xy;
   int splat = int(entry.x);
   int object = 3 * int(entry.y);
@@ -41,7 +46,6 @@ void main()
     return;
   }
   vec4 color = texelFetch(paints, ivec2(splat & 4095, splat >> 12), 0);
-  color.a = 1.0 - pow(1.0 - min(color.a, 0.999999), screen.w);
   if (!(color.a >= 1.0 / 255.0)) {
     return;
   }
@@ -85,7 +89,7 @@ void main()
   }
   float angle = 0.5 * atan(2.0 * xy, xx - yy);
   vec2 along = vec2(cos(angle), sin(angle));
-  whitened = corner * sqrt(2.0 * log(255.0 * color.a));
+  whitened = corner.xy * sqrt(2.0 * log(255.0 * color.a));
   vec2 pixel = middle + whitened.x * sqrt(large) * along + whitened.y * sqrt(small) * vec2(-along.y, along.x);
 
   float clip_z = depth_map.x * -z + depth_map.y;
@@ -118,6 +122,17 @@ void main()
 """
 
 
+def splat_batch(shader: gpu.types.GPUShader) -> gpu.types.GPUBatch:
+    """A block of quads: each corner as x, y and the number of its splat in the block."""
+    corners = np.array([(-1, -1), (1, -1), (-1, 1), (1, 1)], np.float32)
+    vertices = np.empty((BLOCK, 4, 3), np.float32)
+    vertices[:, :, :2] = corners
+    vertices[:, :, 2] = np.arange(BLOCK)[:, None]
+    triangles = np.arange(BLOCK)[:, None, None] * 4 + np.array([(0, 1, 2), (2, 1, 3)])
+    indices = np.ascontiguousarray(triangles.reshape(-1, 3), np.int32)
+    return batch_for_shader(shader, "TRIS", {"corner": vertices.reshape(-1, 3)}, indices=indices)
+
+
 def splat_shader(*, with_depth: bool, occluded: bool) -> gpu.types.GPUShader:
     """Compile the shader of splats.
 
@@ -126,7 +141,7 @@ def splat_shader(*, with_depth: bool, occluded: bool) -> gpu.types.GPUShader:
         occluded: fragments behind the texture `scene_depth` are left out.
     """
     info = gpu.types.GPUShaderCreateInfo()
-    info.vertex_in(0, "VEC2", "corner")
+    info.vertex_in(0, "VEC3", "corner")
     for slot, name in enumerate(("geometry", "paints", "ranks", "objects")):
         info.sampler(slot, "FLOAT_2D", name)
     for name in ("lens", "bounds", "depth_map", "screen"):

@@ -19,14 +19,18 @@ from .view import Matrix, View
 STEADY_S = 0.2
 """A view that has not changed for this long is drawn in full."""
 
-FRAME_S = 0.06
+MOVING_FRAME_S = 0.06
 """How long a frame may take while the view changes."""
+
+STEADY_FRAME_S = 2.0
+"""How long any frame may take: Blender does nothing else meanwhile. Renderings have all the time they need."""
 
 FIRST_GUESS_S = 5e-7
 """Seconds for a splat before anything was measured."""
 
 _PATIENCE = 0.02
 _COARSEST = 3
+_FEWEST = 20_000
 _MOST_DRAWINGS = 3
 
 
@@ -39,6 +43,29 @@ class _Region:
     target: Target | None = None
     pose: NDArray[np.float64] | None = None
     moved_at: float = float("-inf")
+    shown: bytes = b""
+    depth: NDArray[np.float32] | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def changes(
+        self,
+        world_T_objects: Sequence[Matrix],
+        view: View,
+        part: int,
+        divisor: int,
+        depth: NDArray[np.float32] | None,
+    ) -> bool:
+        """Whether the picture has to be drawn again: Blender asks for one whenever the mouse passes a button."""
+        numbers = [*world_T_objects, view.cam_T_world, view.projection]
+        shown = b"".join(np.asarray(each, np.float64).tobytes() for each in numbers)
+        shown += bytes(f"{view.width} {view.height} {part} {divisor}", "ascii")
+        if depth is None or self.depth is None:
+            same_depth = depth is self.depth
+        else:
+            same_depth = np.array_equal(depth, self.depth)
+        changed = shown != self.shown or not same_depth
+        self.shown, self.depth = shown, depth
+        return changed
 
     def moves(self, view: View, now: float) -> bool:
         """Whether the view changes, or has a moment ago."""
@@ -88,17 +115,41 @@ class ViewportSplats:
         moving = region.moves(view, began)
         drawing = self._drawing(clouds)
         if region.drawing is not drawing:
-            region.drawing, region.onlooker = drawing, Onlooker()
-        part, divisor = self._thinning(drawing.count) if moving else (1, 1)
+            region.drawing, region.onlooker, region.shown = drawing, Onlooker(), b""
+        part = self._thinning(drawing.count, MOVING_FRAME_S if moving else STEADY_FRAME_S)
+        divisor = min(_COARSEST, part) if moving else 1
         coarse = view.scaled(divisor)
-        packed_at = perf_counter()
+        ready_at = perf_counter()
         depth = _scene_depth(view.width, view.height) if behind_scene else None
         depth_at = perf_counter()
-        target = region.target_of(coarse.width, coarse.height)
+        region.seconds = {"upload": ready_at - began, "depth": depth_at - ready_at}
+        if region.changes(world_T_objects, view, part, divisor, depth):
+            self._draw_anew(region, world_T_objects, coarse, part, moving, depth)
+            if drawing.count:
+                cost = (perf_counter() - depth_at) * part / drawing.count
+                self._seconds_per_splat += 0.5 * (cost - self._seconds_per_splat)
+        assert region.target is not None
+        self._presenter = self._presenter or Presenter()
+        extent = view.width / divisor / coarse.width, view.height / divisor / coarse.height
+        self._presenter.draw(region.target.color, extent)
+        self.seconds = {**region.seconds, "frame": perf_counter() - began}
+        return moving and (part, divisor) != (1, 1)
+
+    def _draw_anew(
+        self,
+        region: _Region,
+        world_T_objects: Sequence[Matrix],
+        view: View,
+        part: int,
+        moving: bool,
+        depth: NDArray[np.float32] | None,
+    ) -> None:
+        assert region.drawing is not None
+        target = region.target_of(view.width, view.height)
         with target.cleared():
-            drawing.draw(
+            region.drawing.draw(
                 world_T_objects,
-                coarse,
+                view,
                 region.onlooker,
                 part=part,
                 patience=_PATIENCE if moving else 1e-7,
@@ -106,22 +157,12 @@ class ViewportSplats:
             )
             submitted_at = perf_counter()
             target.finish()
-        drawn_at = perf_counter()
-        self._presenter = self._presenter or Presenter()
-        extent = view.width / divisor / coarse.width, view.height / divisor / coarse.height
-        self._presenter.draw(target.color, extent)
-        steps = {**region.onlooker.seconds, "upload": packed_at - began, "depth": depth_at - packed_at}
-        self.seconds = {**steps, "draw": drawn_at - submitted_at, "frame": perf_counter() - began}
-        if drawing.count:
-            cost = (drawn_at - packed_at) * part / drawing.count
-            self._seconds_per_splat += 0.5 * (cost - self._seconds_per_splat)
-        return moving and (part, divisor) != (1, 1)
+        region.seconds |= {**region.onlooker.seconds, "draw": perf_counter() - submitted_at}
 
-    def _thinning(self, count: int) -> tuple[int, int]:
-        """Draw every n-th splat, on a grid n times coarser, to stay within the time of a frame."""
-        excess = count * self._seconds_per_splat / FRAME_S
-        part = int(np.clip(np.ceil(excess), 1, max(1, count // 20_000)))
-        return part, min(_COARSEST, part)
+    def _thinning(self, count: int, seconds: float) -> int:
+        """Draw one splat in how many, to stay within the time of a frame."""
+        excess = count * self._seconds_per_splat / seconds
+        return int(np.clip(np.ceil(excess), 1, max(1, count // _FEWEST)))
 
     def _drawing(self, clouds: Sequence[PackedSplats]) -> SplatDrawing:
         """The drawing of these clouds, in this order; uploads them when they are new."""
