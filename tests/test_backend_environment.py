@@ -60,7 +60,7 @@ def test_what_is_wrong_with_an_environment_is_said_with_the_next_step(tmp_path: 
     assert "Install Backend" in environment.trouble_with(None, VERSION)
     found = environment.installed(tmp_path)
     text = environment.trouble_with(found, VERSION)
-    assert "0.0.9" in text and VERSION in text and "click Update" in text
+    assert "0.0.9" in text and VERSION in text and "click Install Again" in text
     python.unlink()
     assert "is gone" in environment.trouble_with(found, VERSION)
 

@@ -83,7 +83,7 @@ def trouble_with(environment: Installed | None, version: str) -> str:
             "Not usable: the Python that the backend was installed with is gone; click Install Backend again"
         )
     if environment.splinescape != version:
-        return f"Out of date: the backend is {environment.splinescape}, this extension needs {version}; click Update"
+        return f"Out of date: the backend is {environment.splinescape}, this extension needs {version}; click Install Again or Update"
     return ""
 
 

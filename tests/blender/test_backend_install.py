@@ -93,7 +93,7 @@ def test_the_button_installs_a_backend_that_starts_and_answers(online: Any, fold
 
     stamp = folder / "environment.json"
     stamp.write_text(stamp.read_text().replace('"splinescape": "', '"splinescape": "0.0.'))
-    assert "Out of date" in backend().status() and "click Update" in backend().status()
+    assert "Out of date" in backend().status() and "click Install Again" in backend().status()
     assert "Out of date" in error_of(bpy.ops.splinescape.start_backend)
 
     began = time.perf_counter()
