@@ -118,6 +118,11 @@ class Running:
             return
         except (SplinescapeError, OSError, ValueError) as error:
             self.problem = f"The splats cannot be imported ({error}): open the log"
+        except Exception as error:  # a mistake of ours must not be repeated with every turn of the timer
+            log.exception("splats cannot be imported")
+            self.problem = (
+                f"The splats cannot be imported ({error}): please report what the system console says"
+            )
         if arrived.final:
             self._keep_result(scene, arrived)
         self.follower.imported()

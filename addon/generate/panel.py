@@ -56,7 +56,9 @@ class GeneratePanel(SidebarPanel, bpy.types.Panel):
         quality = presets.quality_of(own)
         names = {"DRAFT": "Draft", "PREVIEW": "Preview", "HIGH": "High", "": "Custom"}
         split = layout.split(factor=0.4)
-        split.label(text="Quality")
+        label = split.row()
+        label.alignment = "RIGHT"
+        label.label(text="Quality")
         split.operator_menu_enum("splinescape.set_quality", "quality", text=names[quality])
         column = layout.column()
         column.prop(own, "stage")

@@ -33,20 +33,32 @@ def show_splats(scene: bpy.types.Scene, path: Path, placement: NDArray[np.float6
     """
     made = splats_object(scene)
     if made is None:
-        name = f"{scene.name} Splats"
-        made = importing.import_file(
-            bpy.context, path, name=name, matrix_world=placement, collection=_new_collection(scene, name)
-        )
-        scene.splinescape.generate.scene_object = made
-    else:
-        arrays, meta = load_arrays(path)
-        placed = made.get(_PLACEMENT)
-        pointcloud.replace_splats(made, arrays)
-        records.remember(made, path, meta)
-        if placed is not None:  # it may have been moved since
-            made[_PLACEMENT] = placed
-        modes.apply_mode(made)
+        made = scene.splinescape.generate.scene_object = _import(scene, path, placement)
+        return made
+    arrays, meta = load_arrays(path)
+    placed = made.get(_PLACEMENT)
+    pointcloud.replace_splats(made, arrays)
+    records.remember(made, path, meta)
+    if placed is not None:  # it may have been moved since
+        made[_PLACEMENT] = placed
+    modes.apply_mode(made)
     return made
+
+
+def _import(scene: bpy.types.Scene, path: Path, placement: NDArray[np.float64]) -> bpy.types.Object:
+    """A new object in a collection of its own; nothing is left behind when that fails."""
+    name = f"{scene.name} Splats"
+    collection = bpy.data.collections.new(name)
+    scene.collection.children.link(collection)
+    try:
+        return importing.import_file(
+            bpy.context, path, name=name, matrix_world=placement, collection=collection
+        )
+    except BaseException:
+        for each in list(collection.objects):
+            bpy.data.objects.remove(each)
+        bpy.data.collections.remove(collection)
+        raise
 
 
 def set_aside(scene: bpy.types.Scene) -> None:
@@ -55,9 +67,3 @@ def set_aside(scene: bpy.types.Scene) -> None:
     if made is not None:
         made.hide_viewport = made.hide_render = True
     scene.splinescape.generate.scene_object = None
-
-
-def _new_collection(scene: bpy.types.Scene, name: str) -> bpy.types.Collection:
-    made = bpy.data.collections.new(name)
-    scene.collection.children.link(made)
-    return made

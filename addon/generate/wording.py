@@ -10,7 +10,9 @@ _STAGES = {
     "outpaint": "Making up the border",
     "depth": "Estimating depth",
     "train": "Fitting splats to the picture",
-    "coarse": "Expanding along the path",
+    "coarse": "Looking for uncovered views",
+    "expanded": "Adding a view along the path",
+    "closing": "Closing small holes",
     "fine": "Refining all frames",
     "render": "Rendering",
 }

@@ -118,6 +118,38 @@ def test_the_growing_object_is_the_artists_to_move(scene: bpy.types.Scene) -> No
 
 
 @pytest.mark.slow
+def test_the_scene_comes_while_the_artist_edits_the_path(scene: bpy.types.Scene) -> None:
+    path = scene.splinescape.path.object
+    api.generate(scene)
+    bpy.context.view_layer.objects.active = path
+    bpy.ops.object.mode_set(mode="EDIT")
+    finish()
+    assert path.mode == "EDIT"
+    bpy.ops.object.mode_set(mode="OBJECT")
+    check_scene(scene)
+
+
+@pytest.mark.slow
+def test_splats_that_cannot_be_imported_are_said_once_and_leave_nothing_behind(
+    scene: bpy.types.Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_made: object) -> None:
+        raise TypeError("a mistake")
+
+    from bl_ext.user_default.splinescape.splats import importing
+
+    monkeypatch.setattr(importing, "apply_mode", broken)
+    objects, collections = len(bpy.data.objects), len(bpy.data.collections)
+    api.generate(scene)
+    finish()
+    assert "a mistake" in jobs.running(scene).problem
+    assert (len(bpy.data.objects), len(bpy.data.collections)) == (objects, collections)
+    monkeypatch.undo()
+    assert bpy.ops.splinescape.import_result() == {"FINISHED"}
+    check_scene(scene)
+
+
+@pytest.mark.slow
 def test_splats_deleted_while_they_grow_stay_deleted_until_they_are_asked_for(scene: bpy.types.Scene) -> None:
     _settings(scene, LONGER)
     api.generate(scene)
