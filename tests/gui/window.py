@@ -15,6 +15,9 @@ from typing import Any
 
 AGENT = Path(__file__).with_name("agent.py")
 WIDTH, HEIGHT = 1600, 1000
+START_SECONDS = 180
+"""The first start compiles Blender's shaders in software."""
+
 OCR_SCALE = 3
 TAB_STRIP = 24
 """Pixels at the right of the sidebar in which the tabs' names stand, turned by 90 degrees."""
@@ -85,6 +88,7 @@ class BlenderWindow:
             "BIND": str(Path(__file__).resolve().parents[2]),
             "DISPLAY": self.display,
             "SPLINESCAPE_GUI_AGENT": str(self.commands),
+            "MESA_SHADER_CACHE_DIR": f"/tmp/splinescape-gui-shaders-{self.tree.stem}",
             "OMP_NUM_THREADS": "1",
             "OMP_THREAD_LIMIT": "1",
         }
@@ -142,8 +146,8 @@ class BlenderWindow:
         self.blender = self._start(
             *("blender", *geometry, *((file,) if file else ()), "-P", AGENT), log="blender.log"
         )
-        self.ask("result = True", seconds=90)
-        self.until("len(agent.draws) > 0", seconds=60)
+        self.ask("result = True", seconds=START_SECONDS)
+        self.until("len(agent.draws) > 0", seconds=START_SECONDS)
 
     def _open_screen(self) -> None:
         screen = self._start(
@@ -182,7 +186,7 @@ class BlenderWindow:
 
     # Python inside
 
-    def ask(self, code: str, seconds: float = 30) -> Any:
+    def ask(self, code: str, seconds: float = START_SECONDS) -> Any:
         """Run Python in Blender's main loop; what it leaves in `result`."""
         command = self.commands / f"{self.sent}.py"
         part = command.with_suffix(".new")
@@ -201,7 +205,7 @@ class BlenderWindow:
         assert "error" not in answered, answered.get("error")
         return answered["result"]
 
-    def value(self, expression: str, seconds: float = 30) -> Any:
+    def value(self, expression: str, seconds: float = START_SECONDS) -> Any:
         """What a Python expression is inside Blender."""
         return self.ask(f"result = {expression}", seconds)
 
@@ -319,7 +323,7 @@ class BlenderWindow:
             lines.setdefault(word.line, []).append(word.text)
         return "\n".join(" ".join(words) for words in lines.values())
 
-    def find(self, label: str, box: Box = SCREEN, seconds: float = 10) -> tuple[int, int]:
+    def find(self, label: str, box: Box = SCREEN, seconds: float = 45) -> tuple[int, int]:
         """Where a label is on the screen. AssertionError with all that can be read if it is not there."""
         deadline = time.monotonic() + seconds
         while True:
@@ -338,7 +342,7 @@ class BlenderWindow:
         self.until("view3d()[1].spaces.active.show_region_ui")
         self.click(*self._find_tab(tab))
 
-    def _find_tab(self, name: str, seconds: float = 15) -> tuple[int, int]:
+    def _find_tab(self, name: str, seconds: float = 45) -> tuple[int, int]:
         """Where a tab of the sidebar is; names are read with the picture turned."""
         picture = self.pictures / "reading.png"
         deadline = time.monotonic() + seconds
@@ -354,6 +358,18 @@ class BlenderWindow:
                 return strip.left + strip.width // 2, strip.top + place[0]
             assert time.monotonic() < deadline, f"no tab {name!r} among: {[word.text for word in words]}"
 
+    def reach(self, label: str) -> None:
+        """Turn the wheel over the sidebar until a label can be seen."""
+        sidebar = self.region("UI")
+        x, y = sidebar.left + sidebar.width // 3, sidebar.top + sidebar.height // 2
+        self.scroll(x, y, -40)
+        for _ in range(12):
+            words = self.words(Box(sidebar.left, sidebar.top, sidebar.width, sidebar.height - 40))
+            if locate(words, label) is not None:
+                return
+            self.scroll(x, y, 8)
+        raise AssertionError(f"no {label!r} in the sidebar; at its end: {[word.text for word in words]}")
+
     def click_label(self, label: str, box: Box = SCREEN) -> None:
         """Click what carries a label."""
         self.click(*self.find(label, box))
@@ -362,9 +378,11 @@ class BlenderWindow:
 def locate(words: list[Word], label: str) -> tuple[int, int] | None:
     """The centre of a label, whose words stand beside each other; None if it is not there.
 
-    Reading cuts words at the wrong places and takes icons for punctuation: only letters and digits count.
+    Reading cuts words at the wrong places and takes icons for punctuation: only letters and digits count. A line that
+    says nothing else is preferred to one that mentions the label.
     """
     wanted = _letters(label)
+    found: list[tuple[bool, tuple[int, int]]] = []
     for start, first in enumerate(words):
         run: list[Word] = []
         for word in words[start:]:
@@ -374,8 +392,10 @@ def locate(words: list[Word], label: str) -> tuple[int, int] | None:
                 break
             run.append(word)
         if run and _letters("".join(word.text for word in run)) == wanted:
-            return (run[0].left + run[-1].left + run[-1].width) // 2, run[0].centre[1]
-    return None
+            alone = _letters("".join(word.text for word in words if word.line == first.line)) == wanted
+            centre = (run[0].left + run[-1].left + run[-1].width) // 2, run[0].centre[1]
+            found.append((not alone, centre))
+    return min(found)[1] if found else None
 
 
 def _letters(text: str) -> str:
