@@ -123,8 +123,10 @@ class RenderPath(bpy.types.Operator):
         if event.type == "ESC" and event.value == "PRESS":
             job.cancel()
         elif event.type == "TIMER":
+            done = job.done
             job.step()
-            _redraw(context)
+            if job.done != done:
+                _redraw(context)
         if job.state == "running":
             return {"PASS_THROUGH"}
         self._stop_timer(context)
@@ -158,6 +160,7 @@ class RenderPath(bpy.types.Operator):
             self.report({"ERROR"}, str(error))
             return False
         _job = self._job
+        _redraw(context)
         return True
 
     def _finish(self, context: bpy.types.Context, job: RenderJob) -> set[str]:
@@ -270,10 +273,13 @@ class OpenFrames(_NeedsFrames, bpy.types.Operator):
 
 
 def _redraw(context: bpy.types.Context) -> None:
+    """Show the progress: the sidebars only, as a viewport full of splats takes its time."""
     for window in context.window_manager.windows:
         for area in window.screen.areas:
             if area.type == "VIEW_3D":
-                area.tag_redraw()
+                for region in area.regions:
+                    if region.type == "UI":
+                        region.tag_redraw()
 
 
 _CLASSES = (

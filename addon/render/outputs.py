@@ -17,11 +17,14 @@ def make_outputs(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, plan: 
         NoFramesError, RenderError: something could not be made.
     """
     settings = scene.splinescape.render
+    camera = bpy.data.objects[plan.camera]
     todo = []
     if settings.make_movie and len(plan.frames) > 1:
         write_movie(scene, plan.folder, plan.width, plan.height)
+    if settings.make_background or settings.make_compositor:
+        scene.camera = camera  # another would not fit the frames
     if settings.make_background:
-        setup_background(scene, bpy.data.objects[plan.camera], plan.folder)
+        setup_background(scene, camera, plan.folder)
     if settings.make_compositor:
         todo.append(setup_compositor(scene, view_layer, plan.folder).todo)
     return [each for each in todo if each]

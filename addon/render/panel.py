@@ -52,6 +52,7 @@ class RenderPanel(SidebarPanel, bpy.types.Panel):
 
     def _draw_results(self, context: bpy.types.Context) -> None:
         column = self.layout.column(align=True)
+        column.label(text="Set up the frames that are there:")
         column.operator("splinescape.setup_background", icon="IMAGE_BACKGROUND")
         column.operator("splinescape.setup_compositor", icon="NODE_COMPOSITING")
         column.operator("splinescape.open_frames", icon="FILE_FOLDER")
