@@ -218,7 +218,8 @@ def _apply(carrier: Any, nodes: Any) -> None:
     collection.objects.link(carrier)
     modifier = carrier.modifiers.new("Points", "NODES")
     modifier.node_group = nodes
-    with bpy.context.temp_override(object=carrier):
+    # A generated scene may arrive while the artist edits another object, which modifier_apply would refuse.
+    with bpy.context.temp_override(object=carrier, edit_object=None):
         bpy.ops.object.modifier_apply(modifier=modifier.name)
 
 

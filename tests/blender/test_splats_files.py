@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import math
+import struct
+from itertools import pairwise
 from pathlib import Path
 
 import bpy
@@ -119,6 +122,27 @@ def test_a_missing_file_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no splats"):
         imported(write(tmp_path / "empty.ply", n=0))
     assert not bpy.data.objects and not bpy.data.collections and not bpy.data.pointclouds
+
+
+def test_spz_4_is_unpacked_with_the_zstd_that_blender_brings(tmp_path: Path) -> None:
+    zstandard = pytest.importorskip("zstandard")
+    save_arrays(tmp_path / "3.spz", make_splats(50), SceneMeta())
+    plain = gzip.decompress((tmp_path / "3.spz").read_bytes())
+    ends = np.cumsum([16, *(50 * size for size in (9, 1, 3, 3, 4))])
+    streams = [plain[start:end] for start, end in pairwise(ends)]
+    packed = [zstandard.ZstdCompressor().compress(stream) for stream in streams]
+    header = struct.pack("<4sIIBBBBI12x", b"NGSP", 4, 50, 0, plain[13], 0, len(streams), 32)
+    table = b"".join(struct.pack("<QQ", len(a), len(b)) for a, b in zip(packed, streams, strict=True))
+    (tmp_path / "4.spz").write_bytes(header + table + b"".join(packed))
+    assert_near(read_splats(imported(tmp_path / "4.spz")), load_arrays(tmp_path / "3.spz")[0])
+    (tmp_path / "4.spz").write_bytes(header + table + b"".join(packed)[:-9])
+    with pytest.raises(InputError, match="does not have the size"):
+        imported(tmp_path / "4.spz")
+    spoilt = bytearray(header + table + b"".join(packed))
+    spoilt[32 + 16 * 5] ^= 255
+    (tmp_path / "4.spz").write_bytes(spoilt)
+    with pytest.raises(InputError, match="damaged"):
+        imported(tmp_path / "4.spz")
 
 
 # Exporting what was moved

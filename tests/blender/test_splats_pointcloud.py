@@ -118,6 +118,17 @@ def test_replacing_keeps_the_object_its_modifiers_materials_and_properties() -> 
     assert (tuple(made.location), made["mine"], made.data["mine too"]) == ((1, 2, 3), 5, 6)
 
 
+@pytest.mark.parametrize("mode", ["EDIT", "SCULPT", "WEIGHT_PAINT"])
+def test_splats_arrive_while_something_else_is_edited(mode: str) -> None:
+    bpy.ops.mesh.primitive_cube_add()
+    bpy.ops.object.mode_set(mode=mode)
+    edited = bpy.context.mode
+    made = link(create_object("test", make_splats(10), np.eye(4)))
+    replace_splats(made, make_splats(20))
+    assert len(read_splats(made)) == 20
+    assert (bpy.context.mode, bpy.context.active_object.name) == (edited, "Cube")
+
+
 def test_replacing_leaves_other_objects_with_the_same_data_alone() -> None:
     first = create_object("first", make_splats(10), np.eye(4))
     second = first.copy()
@@ -185,4 +196,6 @@ def test_a_saved_blend_holds_the_same_splats(tmp_path: Path) -> None:
     made = bpy.data.objects["test"]
     assert is_splats(made) and made["splinescape_splats"] == 1
     assert_near(read_splats(made), splats)
+    made.modifiers.clear()  # the display shows dots, smaller than the splats
+    bpy.context.view_layer.update()
     np.testing.assert_allclose(bounds(made), fitting_bounds(splats), rtol=1e-5)
