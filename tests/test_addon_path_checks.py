@@ -28,7 +28,8 @@ def test_a_harmless_path_has_no_warnings():
 def test_passing_through_a_wall_is_found_where_it_happens():
     found = check(shapes.dolly(3.0, n=241), wall(distance=1.86))
     (through,) = [each for each in found.problems if each.template == checks.THROUGH]
-    assert through.start < 0.62 < through.end and through.end - through.start < 0.1
+    ((start, end),) = through.stretches
+    assert start < 0.62 < end and end - start < 0.1
     assert "passes through the scene" in through.text() and "%" in through.text()
     assert found.bad[149] and not found.bad[:100].any()
 
@@ -46,13 +47,21 @@ def test_a_few_faint_splats_are_no_wall():
 def test_looking_away_is_an_empty_view():
     found = check(shapes.pan(170, n=241), wall())
     (empty,) = [each for each in found.problems if each.template == checks.EMPTY]
-    assert 0.3 < empty.start < 0.7 and empty.end == 1.0
+    ((start, end),) = empty.stretches
+    assert 0.3 < start < 0.7 and end == 1.0
 
 
 def test_going_far_away_is_said():
     found = check(shapes.dolly(-8.0, n=241), wall(half=40, n=400))
     (far,) = [each for each in found.problems if each.template == checks.FAR]
-    assert far.start == pytest.approx(0.5, abs=0.02) and far.place == "50–100 %"
+    assert far.place == "50–100 %"
+
+
+def test_places_close_together_are_one_and_many_are_cut_short():
+    found = np.zeros(101, bool)
+    found[[3, 5, 6, 40, 60, 61, 80]] = True
+    problem = checks.Problem("At {place}", checks.stretches(found))
+    assert problem.text() == "At 3–6 %, 40 %, 60–61 % …"
 
 
 def test_broken_splats_do_not_matter():

@@ -14,6 +14,7 @@ _OPAQUE = 0.3
 _TOUCH = 0.02
 """Splats nearer than this, times the scene's size, mean that the camera is inside something."""
 _FEWEST_TOUCHED = 3
+_MOST_PLACES, _ONE_PLACE = 3, 0.04
 _MOST_CELLS, _PER_CELL = 12, 5
 _MOST_PROJECTED, _EVERY = 6_000, 12
 _FEWEST_COVERED = 0.4
@@ -23,26 +24,30 @@ _FARTHEST = 1.0
 
 @dataclass(frozen=True)
 class Problem:
-    """One place of the path.
+    """One thing that is wrong, wherever it is.
 
     Attributes:
         template: sentence with `{place}`, to be translated before the place is put in.
-        start, end: fractions of the path.
+        stretches: (start, end) fractions of the path, in order.
     """
 
     template: str
-    start: float
-    end: float
+    stretches: tuple[tuple[float, float], ...]
 
     @property
     def place(self) -> str:
-        """In per cent."""
-        first, last = round(100 * self.start), round(100 * self.end)
-        return f"{first} %" if first == last else f"{first}–{last} %"
+        """In per cent: "12 %", or "5–9 %, 40–62 %"; the first few."""
+        places = [_per_cent(*each) for each in self.stretches[:_MOST_PLACES]]
+        return ", ".join(places) + (" …" if len(self.stretches) > _MOST_PLACES else "")
 
     def text(self) -> str:
         """The sentence in English."""
         return self.template.format(place=self.place)
+
+
+def _per_cent(start: float, end: float) -> str:
+    first, last = round(100 * start), round(100 * end)
+    return f"{first} %" if first == last else f"{first}–{last} %"
 
 
 THROUGH = "At {place} the camera passes through the scene"
@@ -74,15 +79,15 @@ def check(
     steps = np.linalg.norm(np.diff(places, axis=0), axis=1)
     reach = max(_TOUCH * size, 0.6 * float(steps.max(initial=0)))
     touched = touches(places, solid, reach)
-    empty = (covered(views, window, solid) < _FEWEST_COVERED) & ~touched
+    empty = covered(views, window, solid) < _FEWEST_COVERED
     ahead = solid[solid[:, 2] > 0, 2]
     far = np.linalg.norm(places, axis=1) > _FARTHEST * (np.median(ahead) if len(ahead) else np.inf)
-    problems = [
-        Problem(template, start, end)
+    problems = tuple(
+        Problem(template, stretches(found))
         for template, found in ((THROUGH, touched), (EMPTY, empty), (FAR, far))
-        for start, end in stretches(found)
-    ]
-    return Findings(touched | empty | far, tuple(sorted(problems, key=lambda each: each.start)))
+        if found.any()
+    )
+    return Findings(touched | empty | far, problems)
 
 
 def touches(places: Array, solid: Array, reach: float) -> Mask:
@@ -126,8 +131,14 @@ def _cells_hit(points: Array, window: tuple[float, float, float, float]) -> floa
     return float(cells.mean())
 
 
-def stretches(found: Mask) -> list[tuple[float, float]]:
-    """Runs of true values as (start, end) fractions of the path."""
-    edges = np.flatnonzero(np.diff(np.r_[False, found, False].astype(int)))
+def stretches(found: Mask) -> tuple[tuple[float, float], ...]:
+    """Runs of true values as (start, end) fractions of the path; what lies closely together is one."""
+    edges = np.flatnonzero(np.diff(np.r_[False, found, False].astype(int))).reshape(-1, 2)
     last = max(1, len(found) - 1)
-    return [(int(a) / last, (int(b) - 1) / last) for a, b in edges.reshape(-1, 2)]
+    runs: list[tuple[float, float]] = []
+    for a, b in edges.tolist():
+        start, end = a / last, (b - 1) / last
+        if runs and start - runs[-1][1] < _ONE_PLACE:
+            start = runs.pop()[0]
+        runs.append((start, end))
+    return tuple(runs)

@@ -11,8 +11,6 @@ from .state import PathState
 _iface = bpy.app.translations.pgettext_iface
 _rpt = getattr(bpy.app.translations, "pgettext_rpt", bpy.app.translations.pgettext_tip)
 
-_MOST_PROBLEMS = 4
-
 
 class CameraPathPanel(SidebarPanel, bpy.types.Panel):
     """The path along which the scene is made and filmed."""
@@ -97,11 +95,8 @@ def _draw_state(layout: bpy.types.UILayout, context: bpy.types.Context, state: P
     layout.label(
         text=_iface("{length}, {count} poses").format(length=length, count=state.count), translate=False
     )
-    for problem in state.problems[:_MOST_PROBLEMS]:
+    for problem in state.problems:
         _sentence(layout, context, _rpt(problem.template).format(place=problem.place), "ERROR")
-    more = len(state.problems) - _MOST_PROBLEMS
-    if more > 0:
-        layout.label(text=_iface("And {count} more").format(count=more), translate=False)
 
 
 def _sentence(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str) -> None:
