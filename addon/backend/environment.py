@@ -83,7 +83,8 @@ def trouble_with(environment: Installed | None, version: str) -> str:
             "Not usable: the Python that the backend was installed with is gone; click Install Backend again"
         )
     if environment.splinescape != version:
-        return f"Out of date: the backend is {environment.splinescape}, this extension needs {version}; click Install Again or Update"
+        versions = f"the backend is {environment.splinescape}, this extension needs {version}"
+        return f"Out of date: {versions}; click Install Again or Update"
     return ""
 
 

@@ -146,7 +146,7 @@ class Meter:
         elif line.startswith(("Collecting ", "Processing ", "Obtaining ")):
             self.tell(self._told + 0.05 * (0.8 - self._told))
         elif line.startswith("Installing collected packages"):
-            self.tell(0.85, ": unpacking")
+            self.tell(0.85, ": unpacking, which takes a while")
 
 
 class Runner:
