@@ -26,7 +26,7 @@ class ImportSplats(bpy.types.Operator, ImportHelper):
     """Import files with 3D Gaussian splats as point cloud objects"""
 
     bl_idname = "splinescape.import_splats"
-    bl_label = "Import Gaussian Splats"
+    bl_label = "Import Splats"
     bl_options = {"REGISTER", "UNDO", "PRESET"}
 
     filter_glob: bpy.props.StringProperty(
@@ -108,7 +108,7 @@ class ExportSplats(bpy.types.Operator, ExportHelper):
     """Export point cloud objects with 3D Gaussian splats; rotation and scale turn and enlarge the splats too"""
 
     bl_idname = "splinescape.export_splats"
-    bl_label = "Export Gaussian Splats"
+    bl_label = "Export Splats"
     bl_options = {"REGISTER", "PRESET"}
 
     filename_ext = ".ply"

@@ -176,11 +176,13 @@ def _make_native(pointcloud: Any, splats: SplatArrays, opacities: Floats) -> boo
     if not hasattr(pointcloud, "type"):
         return False
     try:
-        pointcloud.type = _NATIVE
         base = pointcloud.attributes.new(_NATIVE_BASE, "FLOAT4", "POINT")
-    except TypeError:  # a point cloud type, or a kind of attribute, that this Blender does not know
+    except TypeError:  # a kind of attribute that this Blender does not know
         return False
-    if base is None:
+    try:
+        pointcloud.type = _NATIVE
+    except TypeError:
+        pointcloud.attributes.remove(base)
         return False
     _set(pointcloud, _NATIVE_BASE, "FLOAT4", np.concatenate([splats.sh[:, 0], opacities[:, None]], axis=1))
     return True
