@@ -199,6 +199,39 @@ def test_draw_path_opens_an_empty_curve_for_drawing() -> None:
         sample(5)
 
 
+def draw_stroke(shift: float) -> None:
+    """What the Draw tool does for one stroke of the mouse."""
+    elements = {each.identifier for each in bpy.types.OperatorStrokeElement.bl_rna.properties}
+    stroke = [
+        {
+            "name": "",
+            "location": np.add(place, (shift, 0, 0)).tolist(),
+            "mouse": (10.0 * i, 0.0),
+            "mouse_event": (10.0 * i, 0.0),
+            "pressure": 1.0,
+            "size": 1.0,
+            "pen_flip": False,
+            "x_tilt": 0.0,
+            "y_tilt": 0.0,
+            "time": 0.1 * i,
+            "is_start": i == 0,
+        }
+        for i, place in enumerate(WAVE)
+    ]
+    stroke = [{name: value for name, value in each.items() if name in elements} for each in stroke]
+    bpy.ops.curve.draw(
+        error_threshold=0.02, fit_method="REFIT", corner_angle=1.2, use_cyclic=False, stroke=stroke
+    )
+
+
+def test_the_path_is_what_the_draw_tool_drew_last() -> None:
+    bpy.ops.splinescape.draw_path()
+    for shift in (0.0, 3.0):
+        draw_stroke(shift)
+        ends = sample(9)[[0, -1], :3, 3]
+        np.testing.assert_allclose(ends, np.array(WAVE)[[0, -1]] + [shift, 0, 0], atol=1e-3)
+
+
 def test_a_scaled_and_rotated_path_of_a_saved_file_is_the_same_after_reopening(tmp_path: object) -> None:
     bpy.ops.splinescape.add_path(shape="CRANE", size=0.5)
     settings().object.rotation_euler.z = 0.3
