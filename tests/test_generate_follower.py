@@ -12,6 +12,7 @@ from service_support import PATH_JSON, TINY, RunningService, expected_ply, pictu
 
 from addon.generate.follower import Follower, Order
 from addon.generate.job_view import Arrived, JobView
+from addon.generate.wording import headline
 from splinescape.client import Client
 from splinescape.io.formats import load_arrays
 
@@ -95,6 +96,7 @@ def test_a_job_is_followed_from_the_picture_to_the_scene(service: RunningService
     assert [each.count for each in previews] == artist.counts[:-1]
     assert not any(each.path.exists() for each in previews), "previews are tidied up"
     assert result == Arrived(tmp_path / "result" / "gf.ply", result.revision, 0, final=True)
+    assert headline(view) == "Done"
     assert result.path.read_bytes() == expected_ply(picture_png(), PATH_JSON, TINY)
     assert view.thumbnails.keys() == {"rgb", "depth"}
     assert view.input_frame is not None

@@ -274,7 +274,10 @@ class Follower:
         if call.error is None:
             self._shown_revision = arriving.revision
             self._delivered = self._delivered or arriving.final
-            self._set(arrived=arriving, trouble="")
+            done, total = call.progress
+            self._set(
+                arrived=arriving, trouble="", fetched=(max(done, total),) * 2 if arriving.final else (0, 0)
+            )
         elif arriving.final:
             self._fetch_at = time.monotonic() + _AGAIN_AFTER_S
             self._set(trouble=f"The finished scene cannot be fetched: {call.error}")

@@ -318,11 +318,24 @@ def any_working() -> bool:
     return any(not each.follower.finished for each in _running.values())
 
 
+_STATUS_EVERY_S = 0.25
+_status: tuple[float, str] = (float("-inf"), "")
+
+
+def _backend_status() -> str:
+    """What the panel says of the backend, as it was a moment ago: finding out takes longer than all else here."""
+    global _status
+    now = time.monotonic()
+    if now - _status[0] >= _STATUS_EVERY_S:
+        _status = (now, connect.status_text())
+    return _status[1]
+
+
 def changes() -> tuple[Any, ...]:
     """Something that differs when there is something new to show."""
     return (
         *((key, each.view.changes, each.problem) for key, each in _running.items()),
-        connect.status_text(),
+        _backend_status(),
         offers.changes(),
     )
 
