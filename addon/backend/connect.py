@@ -119,7 +119,9 @@ class Backend:
 
     def check_own(self) -> None:
         """Begin to look whether the user's own environment has the backend."""
-        choice = self._read_choice()
+        choice, local = self._read_choice(), self.local()
+        if local is not None:
+            local.forget_failure()
         if choice is None or choice.python is None or not choice.own:
             return
         if self._probe is None:
@@ -170,10 +172,7 @@ class Backend:
             self._probe.tick()
         if self._start_when_checked and not (self._probe is not None and self._probe.running):
             self._start_when_checked = False
-            choice = self._read_choice()
-            if choice is not None and self.trouble_with_own(choice) == "":
-                with contextlib.suppress(BackendError):  # its status says so
-                    self.start()
+            self._start_checked(local)
         self.models.use(client)
         self.models.tick(models_wanted)
         if local is not None:
@@ -181,6 +180,18 @@ class Backend:
         if client is not None and client.state == "connected":
             self._was_connected = True
             self._ask_for_devices(client)
+
+    def _start_checked(self, local: LocalBackend | None) -> None:
+        """Start in the user's own environment, which has just been looked at."""
+        choice = self._read_choice()
+        if choice is None or local is None:
+            return
+        trouble = self.trouble_with_own(choice)
+        if trouble:
+            local.fail(trouble)
+        else:
+            with contextlib.suppress(BackendError):  # its status says so
+                self.start()
 
     def _ask_for_devices(self, client: Client) -> None:
         """A service that has just been started does not know yet what it works on: ask again until it does."""

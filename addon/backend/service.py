@@ -111,7 +111,7 @@ class LocalBackend:
             with self._ready_file.open("wb") as out, self.start_log.open("ab") as errors:
                 self._process = spawn(command, out, errors, self.data_dir)
         except OSError as error:
-            self._fail(f"The backend could not be started ({error.strerror or error}): see the preferences")
+            self.fail(f"The backend could not be started ({error.strerror or error}): see the preferences")
             raise BackendError(self._trouble) from None
         self.state, self._trouble = "starting", ""
         self._deadline = time.monotonic() + _READY_WITHIN_S
@@ -159,7 +159,7 @@ class LocalBackend:
             assert self._process is not None
             kill(self._process)
             self._process = None
-            self._fail(f"The backend did not start within {_READY_WITHIN_S:.0f} s: open its log")
+            self.fail(f"The backend did not start within {_READY_WITHIN_S:.0f} s: open its log")
 
     def _said_ready(self) -> bool:
         with contextlib.suppress(OSError, ValueError):
@@ -177,14 +177,14 @@ class LocalBackend:
         elif code == 2 and "another service" in last:
             self._try_again(last)  # unless the client finds it meanwhile: it may as well be about to end
         elif code > 0 and self.state == "starting":  # a mistake that trying again does not mend
-            self._fail(f"The backend does not start: {last or 'open its log'}")
+            self.fail(f"The backend does not start: {last or 'open its log'}")
         else:
             how = f"was killed (signal {-code})" if code < 0 else f"ended with code {code}"
             self._try_again(f"the backend {how}")
 
     def _try_again(self, trouble: str) -> None:
         if self._restarts >= _RESTARTS:
-            self._fail(
+            self.fail(
                 f"Starting the backend was tried {_RESTARTS + 1} times; at last {trouble}: open its log"
             )
             return
@@ -192,8 +192,14 @@ class LocalBackend:
         self._start_at = time.monotonic() + _FIRST_WAIT_S * 4**self._restarts
         self._restarts += 1
 
-    def _fail(self, trouble: str) -> None:
+    def fail(self, trouble: str) -> None:
+        """Note why it cannot be started, for `status`."""
         self.state, self._trouble = "failed", trouble
+
+    def forget_failure(self) -> None:
+        """What failed before does not matter any more: something else is wanted."""
+        if self.state == "failed":
+            self.state, self._trouble = "stopped", ""
 
     def _last_words(self) -> str:
         """The last line that it has printed."""

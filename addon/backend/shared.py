@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from splinescape.client import Client, Event
 
@@ -13,17 +14,20 @@ class SharedClient(Client):
     listener: Callable[[Event], None] | None = None
     """Sees every event before `poll` hands it out."""
 
-    _held: tuple[Event, ...] = ()
+    def __init__(self, connection: Path, name: str) -> None:
+        """See `Client`."""
+        super().__init__(connection, name)
+        self._held: list[Event] = []
 
     def poll(self, max_ms: float = 2.0) -> list[Event]:
         """As `Client.poll`; events that came during `pump` are told first."""
         new = self._told(max_ms)
-        kept, self._held = self._held, ()
-        return [*kept, *new]
+        held, self._held = self._held, []
+        return [*held, *new]
 
     def pump(self, max_ms: float = 2.0) -> None:
-        """Do what is due and keep the events for the next `poll`."""
-        self._held += tuple(self._told(max_ms))
+        """Do what is due and keep events of jobs for the next `poll`; all others are for the listener alone."""
+        self._held += [event for event in self._told(max_ms) if event.job is not None]
 
     def _told(self, max_ms: float) -> list[Event]:
         events = super().poll(max_ms)
