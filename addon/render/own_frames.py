@@ -39,10 +39,15 @@ class OwnFrames:
         self._number = 0
         scene = bpy.data.scenes[plan.scene]
         self._now = scene.frame_current, scene.frame_subframe
+        self._engine = scene.render.engine
 
     def begin(self, number: int) -> None:
         """Have `result` render that frame."""
         self._number = number
+        scene = bpy.data.scenes.get(self._plan.scene)
+        if scene is not None:
+            # For all frames at once: splats change their form with the scene's engine, which may take long.
+            scene.render.engine = ENGINE
 
     def result(self) -> Frame:
         """Render the frame.
@@ -66,9 +71,11 @@ class OwnFrames:
         return _frame(channels)
 
     def close(self) -> None:
-        """Go back to the frame at which it began."""
+        """Go back to the frame and the engine with which it began."""
         scene = bpy.data.scenes.get(self._plan.scene)
         if scene is not None:
+            if scene.render.engine == ENGINE:
+                scene.render.engine = self._engine
             scene.frame_set(self._now[0], subframe=self._now[1])
 
 

@@ -2,6 +2,8 @@
 
 import bpy
 
+from .versions import RELATIVE_PATH
+
 SCOPES = (
     ("PATH", "Whole Path", "The path from its beginning to its end, over the scene's frame range"),
     ("RANGE", "Frame Range", "The scene's frame range, through the scene's camera"),
@@ -45,6 +47,7 @@ class RenderSettings(bpy.types.PropertyGroup):
         name="Folder",
         description="Where the frames go; // is the folder of the .blend",
         subtype="DIR_PATH",
+        options=RELATIVE_PATH,
         default="//splinescape/",
     )
     keep_existing: bpy.props.BoolProperty(

@@ -10,6 +10,10 @@ _TREE_IS_A_GROUP = "compositing_node_group" in bpy.types.Scene.bl_rna.properties
 _OUTPUT = "NodeGroupOutput" if _TREE_IS_A_GROUP else "CompositorNodeComposite"
 
 
+RELATIVE_PATH = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
+"""Options of a path property that may begin with //: without it, newer versions show such a path as wrong."""
+
+
 def compositor_tree(scene: bpy.types.Scene, make: bool = False) -> bpy.types.NodeTree | None:
     """The node tree that the scene is composited with, which is switched on or made if asked for.
 
