@@ -218,8 +218,17 @@ def start(scene: bpy.types.Scene, request: Request) -> JobView:
     set_aside(scene)
     own = scene.splinescape.generate
     own.job, own.job_name, own.sent = "", request.order.name, request.facts()
-    own.result, own.summary, own.delivered = "", "", False
+    own.result, own.summary, own.delivered, own.backend = "", "", False, _place()
     return _follow(scene, Follower.submitted(request.order, places.preview_folder(), places.result_file))
+
+
+def _place() -> str:
+    """What people call the backend in use."""
+    backend = connect.current_backend()
+    choice = backend.choice() if backend is not None else None
+    if choice is None or choice.connection is None:
+        return ""
+    return "this machine" if choice.kind == "LOCAL" else choice.connection.name
 
 
 def attach(scene: bpy.types.Scene, job: str, name: str = "") -> JobView:

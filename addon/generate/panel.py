@@ -84,6 +84,9 @@ def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, view: JobV
     problem = view.problem() or (followed.problem if followed else "")
     if problem:
         _sentence(column, context, problem, "ERROR")
+    backend = context.scene.splinescape.generate.backend
+    if view.state == "gone" and backend:
+        _sentence(column, context, f"{_iface('It was sent to')}: {backend}")
     for warning in view.warnings[-_WARNINGS_SHOWN:]:
         _sentence(column, context, warning, "INFO")
     _draw_buttons(column, context, view)

@@ -235,8 +235,11 @@ class GenerateSettings(bpy.types.PropertyGroup):
         description="What the job was given, as JSON: settings, engines, placement",
         options={"HIDDEN"},
     )
+    backend: bpy.props.StringProperty(
+        name="Backend", description="Where the job was sent", options={"HIDDEN"}
+    )
     result: bpy.props.StringProperty(
-        name="Result", description="The file with the job's scene", subtype="FILE_PATH", options={"HIDDEN"}
+        name="Result", description="The file with the job's scene", options={"HIDDEN"}
     )
     summary: bpy.props.StringProperty(
         name="Summary", description="What the expansion did, as JSON: text, data", options={"HIDDEN"}
