@@ -32,12 +32,21 @@ class _Watch:
         self.packs = KeptPacks()
         self.current: dict[str, PackedSplats] = {}
         self.broken = False
+        self.objects = 0
 
     def forget(self) -> None:
         self.drawing = None
         self.packs.clear()
         self.current.clear()
         self.broken = False
+
+    def drop_removed(self) -> None:
+        """Give back what belonged to objects that are no longer in the file."""
+        if not self.current or len(bpy.data.objects) == self.objects:
+            return
+        self.objects = len(bpy.data.objects)
+        if self.current.keys() - {each.name_full for each in bpy.data.objects}:
+            self.forget()
 
     def pack(self, visible: VisibleSplats) -> PackedSplats:
         """Its splats, read again only after the dependency graph has said that they changed."""
@@ -57,6 +66,18 @@ def is_drawn_as_splats(candidate: Any) -> bool:
 
 def draw_region(context: Any, wanted: Callable[[Any], bool], *, behind_scene: bool) -> None:
     """Draw the wanted splats of the viewport of `context`; in a draw handler or `view_draw` only."""
+    if _watch.broken:
+        return
+    try:
+        _draw_region(context, wanted, behind_scene)
+    except Exception:
+        # Raised again in every frame it would fill the console; a new file or a changed object is a new chance.
+        _watch.forget()
+        _watch.broken = True
+        log.exception("splats cannot be drawn in the viewport")
+
+
+def _draw_region(context: Any, wanted: Callable[[Any], bool], behind_scene: bool) -> None:
     found = visible_splats(context.evaluated_depsgraph_get(), wanted)
     if not found:
         return
@@ -78,18 +99,13 @@ def latest_seconds() -> dict[str, float]:
 def _draw() -> None:
     context = bpy.context
     space = context.space_data
-    if _watch.broken or (space.shading.type == "RENDERED" and context.scene.render.engine == ENGINE):
+    if space.shading.type == "RENDERED" and context.scene.render.engine == ENGINE:
         return
-
-    def wanted(candidate: Any) -> bool:
-        return is_drawn_as_splats(candidate) and candidate.visible_get(viewport=space)
-
-    try:
-        draw_region(context, wanted, behind_scene=True)
-    except Exception:
-        # Raised again in every frame it would fill the console; a new file or a changed object is a new chance.
-        _watch.broken = True
-        log.exception("splats cannot be drawn in the viewport")
+    draw_region(
+        context,
+        lambda each: is_drawn_as_splats(each) and each.visible_get(viewport=space),
+        behind_scene=True,
+    )
 
 
 def redraw_viewports() -> None:
@@ -107,6 +123,7 @@ def _redraw_later() -> None:
 
 @persistent
 def _mark_changed(_scene: Any, depsgraph: Any) -> None:
+    _watch.drop_removed()
     for update in depsgraph.updates:
         if isinstance(update.id, bpy.types.PointCloud):
             _watch.current.clear()
@@ -136,9 +153,6 @@ _HANDLERS = (
 
 
 def register() -> None:
-    from ..render import engine
-
-    engine.register()
     if not bpy.app.background:
         _watch.handle = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_VIEW")
     for name, handler in _HANDLERS:
@@ -146,8 +160,6 @@ def register() -> None:
 
 
 def unregister() -> None:
-    from ..render import engine
-
     for name, handler in _HANDLERS:
         getattr(bpy.app.handlers, name).remove(handler)
     if _watch.handle is not None:
@@ -156,4 +168,3 @@ def unregister() -> None:
     if bpy.app.timers.is_registered(redraw_viewports):
         bpy.app.timers.unregister(redraw_viewports)
     _watch.forget()
-    engine.unregister()

@@ -164,3 +164,19 @@ def test_changed_splats_are_read_again() -> None:
     pointcloud.replace_splats(made, random_splats(9, seed=3))
     bpy.context.view_layer.update()
     assert before < packed() <= 9
+
+
+def test_nothing_is_kept_of_objects_that_are_gone() -> None:
+    made = add_splats(random_splats(5), name="Room")
+    viewport._watch.pack(visible_splats(bpy.context.evaluated_depsgraph_get())[0])
+    assert "Room" in viewport._watch.current
+    bpy.data.objects.remove(made)
+    bpy.context.view_layer.update()
+    assert not viewport._watch.current
+
+
+def test_a_new_file_begins_with_nothing() -> None:
+    add_splats(random_splats(5), name="Room")
+    viewport._watch.pack(visible_splats(bpy.context.evaluated_depsgraph_get())[0])
+    bpy.ops.wm.read_homefile(use_empty=True)
+    assert not viewport._watch.current

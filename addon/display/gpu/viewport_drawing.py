@@ -32,6 +32,7 @@ _PATIENCE = 0.02
 _COARSEST = 3
 _FEWEST = 20_000
 _MOST_DRAWINGS = 3
+_MOST_REGIONS = 8
 
 
 @dataclass
@@ -59,11 +60,7 @@ class _Region:
         numbers = [*world_T_objects, view.cam_T_world, view.projection]
         shown = b"".join(np.asarray(each, np.float64).tobytes() for each in numbers)
         shown += bytes(f"{view.width} {view.height} {part} {divisor}", "ascii")
-        if depth is None or self.depth is None:
-            same_depth = depth is self.depth
-        else:
-            same_depth = np.array_equal(depth, self.depth)
-        changed = shown != self.shown or not same_depth
+        changed = shown != self.shown or not _same(depth, self.depth)
         self.shown, self.depth = shown, depth
         return changed
 
@@ -111,7 +108,7 @@ class ViewportSplats:
             Whether the view is changing, so that fewer splats were drawn and a full frame should follow.
         """
         began = perf_counter()
-        region = self._regions.setdefault(region_key, _Region())
+        region = self._region(region_key)
         moving = region.moves(view, began)
         drawing = self._drawing(clouds)
         if region.drawing is not drawing:
@@ -164,6 +161,14 @@ class ViewportSplats:
         excess = count * self._seconds_per_splat / seconds
         return int(np.clip(np.ceil(excess), 1, max(1, count // _FEWEST)))
 
+    def _region(self, key: int) -> _Region:
+        """What is kept for a region; of many, for the latest only."""
+        region = self._regions.pop(key, None) or _Region()
+        self._regions[key] = region
+        while len(self._regions) > _MOST_REGIONS:
+            del self._regions[next(iter(self._regions))]
+        return region
+
     def _drawing(self, clouds: Sequence[PackedSplats]) -> SplatDrawing:
         """The drawing of these clouds, in this order; uploads them when they are new."""
         key = tuple(id(cloud) for cloud in clouds)
@@ -180,3 +185,9 @@ def _scene_depth(width: int, height: int) -> NDArray[np.float32]:
     buffer = gpu.types.Buffer("FLOAT", (height, width), depth)
     gpu.state.active_framebuffer_get().read_depth(0, 0, width, height, data=buffer)
     return depth
+
+
+def _same(one: NDArray[np.float32] | None, other: NDArray[np.float32] | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return bool(np.array_equal(one, other))
