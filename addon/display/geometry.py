@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import harmonics, material, shared
+from . import cards, harmonics, material, shared
 from .graph import Graph, Value, first_output
 
 POINTS, BOX, GAUSSIANS = range(3)
@@ -12,6 +12,7 @@ POINTS, BOX, GAUSSIANS = range(3)
 
 VIEW, POINT_SIZE, DENSITY, INSTANCES = "View", "Point Size", "Density", "Instances"
 RAW_COLORS, NATIVE = "Raw Colours", "Native"
+PIXEL_ANGLE, SLANT_LIMIT = "Pixel Angle", "Slant Limit"
 
 _SPHERE_RADIUS = 1.26
 """An ico-sphere of one subdivision with this radius lies all outside the unit sphere."""
@@ -23,6 +24,36 @@ _THINNEST = 1e-4
 def display_group() -> bpy.types.NodeTree:
     """The group of the display modifier, shared by all splat objects."""
     return shared.node_group("Display", _build_display)
+
+
+def cards_group() -> bpy.types.NodeTree:
+    """The group of the modifier that makes cards for renders, shared by all splat objects.
+
+    It is one of its own because it depends on the camera: each move of that would evaluate the display again.
+    """
+    return shared.node_group("Cards", _build_cards)
+
+
+def _build_cards(tree: bpy.types.NodeTree) -> None:
+    sockets = _geometry_interface(tree)
+    for name in (PIXEL_ANGLE, SLANT_LIMIT):
+        sockets.new_socket(name, in_out="INPUT", socket_type="NodeSocketFloat")
+    for name in (INSTANCES, RAW_COLORS):
+        sockets.new_socket(name, in_out="INPUT", socket_type="NodeSocketBool")
+    graph = Graph(tree)
+    inputs = tree.nodes.new("NodeGroupInput").outputs
+    surface = _switch(graph, inputs[INSTANCES], material.card(), material.sorted_card(), "MATERIAL")
+    faced = cards.add_cards(
+        graph,
+        _colored(graph, inputs["Geometry"], inputs[RAW_COLORS]),
+        _sigmas(graph),
+        _attribute(graph, "rotation", "QUATERNION"),
+        inputs[PIXEL_ANGLE],
+        inputs[SLANT_LIMIT],
+        surface,
+    )
+    whole = graph.out("GeometryNodeRealizeInstances", faced)
+    graph.add("NodeGroupOutput", _switch(graph, inputs[INSTANCES], whole, faced))
 
 
 def _build_display(tree: bpy.types.NodeTree) -> None:
@@ -47,11 +78,15 @@ def _build_display(tree: bpy.types.NodeTree) -> None:
     graph.add("NodeGroupOutput", _switch(graph, is_gaussians, other_view, gaussians))
 
 
-def _interface(tree: bpy.types.NodeTree) -> None:
+def _geometry_interface(tree: bpy.types.NodeTree) -> bpy.types.NodeTreeInterface:
     tree.is_modifier = True
-    sockets = tree.interface
-    sockets.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
-    sockets.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
+    for in_out in ("OUTPUT", "INPUT"):
+        tree.interface.new_socket("Geometry", in_out=in_out, socket_type="NodeSocketGeometry")
+    return tree.interface
+
+
+def _interface(tree: bpy.types.NodeTree) -> None:
+    sockets = _geometry_interface(tree)
     sockets.new_socket(VIEW, in_out="INPUT", socket_type="NodeSocketInt")
     sockets.new_socket(POINT_SIZE, in_out="INPUT", socket_type="NodeSocketFloat").default_value = 0.5
     sockets.new_socket(DENSITY, in_out="INPUT", socket_type="NodeSocketFloat").default_value = 1.0

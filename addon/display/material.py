@@ -18,6 +18,9 @@ ROWS = ("splat_0", "splat_1", "splat_2")
 COLOR = "splat_color"
 """Point attribute: emitted colour, and opacity as alpha. (Cycles takes the name "color" for the colour of smoke.)"""
 
+PLACE = "splat_place"
+"""Vertex attribute of cards: where on the card, in standard deviations from its middle."""
+
 REACH = 3.0
 """A Gaussian ends at this many standard deviations."""
 
@@ -35,6 +38,16 @@ def sorted_gaussians() -> bpy.types.Material:
     return shared.material("Sorted Gaussians", _build_sorted_gaussians)
 
 
+def card() -> bpy.types.Material:
+    """For cards that face the camera, as one mesh."""
+    return shared.material("Card", lambda material: _build_card(material, "GEOMETRY"))
+
+
+def sorted_card() -> bpy.types.Material:
+    """For instances of cards that face the camera, which EEVEE sorts."""
+    return shared.material("Sorted Card", lambda material: _build_card(material, "INSTANCER"))
+
+
 def dots() -> bpy.types.Material:
     """Opaque dots in the splats' colours."""
     return shared.material("Dots", _build_dots)
@@ -48,7 +61,7 @@ def _build_gaussians(material: bpy.types.Material) -> None:
     along = _to_object(graph, geometry["Incoming"])
     rows = [_attribute(graph, name, "GEOMETRY").outputs["Vector"] for name in ROWS]
     distance_2 = _closest_approach_2(graph, _times(graph, rows, from_centre), _times(graph, rows, along))
-    _glow(graph, distance_2, _attribute(graph, COLOR, "GEOMETRY"))
+    _glow(graph, distance_2, _attribute(graph, COLOR, "GEOMETRY"), _inside(graph, distance_2))
     material.surface_render_method = "DITHERED"
 
 
@@ -59,7 +72,17 @@ def _build_sorted_gaussians(material: bpy.types.Material) -> None:
     along = _to_object(graph, geometry["Incoming"])
     distance_2 = graph.math("MULTIPLY", _closest_approach_2(graph, on_sphere, along), REACH * REACH)
     is_front = graph.math("SUBTRACT", 1.0, geometry["Backfacing"])
-    _glow(graph, distance_2, _attribute(graph, COLOR, "INSTANCER"), is_front)
+    visible = graph.math("MULTIPLY", is_front, _inside(graph, distance_2))
+    _glow(graph, distance_2, _attribute(graph, COLOR, "INSTANCER"), visible)
+    material.surface_render_method = "BLENDED"
+
+
+def _build_card(material: bpy.types.Material, color_from: str) -> None:
+    graph = _empty(material)
+    place = _attribute(graph, PLACE, "GEOMETRY").outputs["Vector"]
+    distance_2 = graph.vector("DOT_PRODUCT", place, place)
+    # The corners are not cut off: a Gaussian has faded out at the edge of its card.
+    _glow(graph, distance_2, _attribute(graph, COLOR, color_from), None)
     material.surface_render_method = "BLENDED"
 
 
@@ -105,15 +128,21 @@ def _closest_approach_2(
     )
 
 
+def _inside(graph: Graph, distance_2: bpy.types.NodeSocket) -> bpy.types.NodeSocket:
+    return graph.math("LESS_THAN", distance_2, REACH * REACH)
+
+
 def _glow(
     graph: Graph,
     distance_2: bpy.types.NodeSocket,
     color: bpy.types.Node,
-    visible: bpy.types.NodeSocket | float = 1.0,
+    visible: bpy.types.NodeSocket | None,
 ) -> None:
+    """The surface: light of this colour, as opaque as a Gaussian at this distance, times `visible`."""
     response = graph.math("EXPONENT", graph.math("MULTIPLY", distance_2, -0.5))
-    inside = graph.math("MULTIPLY", graph.math("LESS_THAN", distance_2, REACH * REACH), visible)
-    alpha = graph.math("MULTIPLY", graph.math("MULTIPLY", color.outputs["Alpha"], response), inside)
+    alpha = graph.math("MULTIPLY", color.outputs["Alpha"], response)
+    if visible is not None:
+        alpha = graph.math("MULTIPLY", alpha, visible)
     emission = graph.out("ShaderNodeEmission", color.outputs["Color"])
     mixed = graph.out("ShaderNodeMixShader", alpha, graph.out("ShaderNodeBsdfTransparent"), emission)
     graph.add("ShaderNodeOutputMaterial", mixed)

@@ -7,10 +7,11 @@ from typing import Any
 import bpy
 
 from ..splats.pointcloud import is_splats
-from . import geometry, harmonics, shared
+from . import cards, geometry, harmonics, shared
 
 MODIFIER = "Splinescape Display"
 COLOR_MODIFIER = "Splinescape Colour"
+CARDS_MODIFIER = "Splinescape Cards"
 
 EEVEE_LIMIT = 50_000
 """EEVEE gets up to this many splats as sorted instances; beyond, memory and time of its scene would grow too much."""
@@ -48,6 +49,7 @@ def apply_mode(obj: bpy.types.Object) -> None:
         return
     changed = _apply_color(obj)
     changed |= _apply_display(obj)
+    changed |= _apply_cards(obj)
     if changed:
         obj.update_tag()
         shared.remove_unused()
@@ -89,6 +91,27 @@ def _apply_display(obj: bpy.types.Object) -> bool:
     return set_inputs(modifier, values) or changed
 
 
+def _apply_cards(obj: bpy.types.Object) -> bool:
+    """In renders, cards stand in for what the display modifier shows, wherever the camera can have them."""
+    display, scene = obj.splinescape.display, _scene(obj)
+    shown = obj.modifiers[MODIFIER]
+    angle = cards.pixel_angle(scene)
+    has_cards = display.face_camera and angle > 0 and not is_native(obj)
+    changed = shown.show_render == has_cards
+    shown.show_render = not has_cards
+    if not has_cards:
+        return _remove_modifier(obj, CARDS_MODIFIER) or changed
+    modifier, is_new = _modifier(obj, CARDS_MODIFIER, geometry.cards_group())
+    modifier.show_viewport = False
+    values = {
+        geometry.PIXEL_ANGLE: angle,
+        geometry.SLANT_LIMIT: cards.slant_limit(scene),
+        geometry.RAW_COLORS: display.raw_colors,
+        geometry.INSTANCES: uses_eevee(scene) and splat_count(obj) <= EEVEE_LIMIT,
+    }
+    return set_inputs(modifier, values) or is_new or changed
+
+
 def _apply_color(obj: bpy.types.Object) -> bool:
     """The modifier of view-dependent colour, only where there is any: it runs at each move of the camera."""
     display = obj.splinescape.display
@@ -111,7 +134,7 @@ def _modifier(
     if modifier is None:
         modifier = obj.modifiers.new(name, "NODES")
         modifier.show_expanded = False
-        if name != MODIFIER and MODIFIER in obj.modifiers:
+        if name == COLOR_MODIFIER and MODIFIER in obj.modifiers:
             obj.modifiers.move(len(obj.modifiers) - 1, obj.modifiers.find(MODIFIER))
     elif modifier.node_group == group:
         return modifier, False

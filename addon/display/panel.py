@@ -63,6 +63,7 @@ class DisplayPanel(SidebarPanel, bpy.types.Panel):
         if display.mode != "SPLATS":
             layout.prop(display, "density")
         if not is_native(shown):
+            layout.prop(display, "face_camera")
             layout.prop(display, "raw_colors")
             if harmonics.coefficient_count(shown.data):
                 layout.prop(display, "use_sh")

@@ -57,6 +57,16 @@ class SplatDisplay(bpy.types.PropertyGroup):
         default=False,
         update=_changed,
     )
+    face_camera: bpy.props.BoolProperty(
+        name="Face Camera in Renders",
+        description=(
+            "Render each splat as a card towards the scene's camera, as splat viewers do. "
+            "Off: as a ball of light, for mirrors and shadows seen from very different directions; "
+            "then what lies close behind a surface may show through it"
+        ),
+        default=True,
+        update=_changed,
+    )
     use_sh: bpy.props.BoolProperty(
         name="View-Dependent Colour",
         description="Compute the colours for the position of the scene's camera from the spherical harmonics",
