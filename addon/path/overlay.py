@@ -17,7 +17,7 @@ from bpy.app.handlers import persistent
 from gpu_extras.batch import batch_for_shader
 
 from . import frusta
-from .sampling import path_object
+from .sampling import PathError, guide_turns, path_object
 from .state import DENSE, PathState, read_path
 
 _DELAY = 0.05
@@ -31,10 +31,12 @@ _LINE_WIDTH = 1.5
 class _Memory:
     """What was read of one scene, and what it looks like as batches.
 
-    `format` is what reading depends on and no update tells of, `key` are the drawing's settings.
+    `turns` are those of the guide, None when they have to be read. `format` is what reading depends on and no update
+    tells of, `key` are the drawing's settings.
     """
 
     state: PathState | None = None
+    turns: Any = None
     stale: bool = True
     format: tuple[Any, ...] = ()
     key: tuple[Any, ...] = ()
@@ -45,7 +47,7 @@ class _Memory:
 
 @dataclass(eq=False)
 class _Running:
-    memories: dict[int, _Memory] = field(default_factory=dict)
+    memories: dict[str, _Memory] = field(default_factory=dict)
     handle: Any = None
     rested: float = 0.0
     reading: bool = False
@@ -68,7 +70,12 @@ def update(scene: Any, depsgraph: Any) -> PathState:
     began = time.monotonic()
     _running.reading = True
     try:
-        memory.state = read_path(scene, depsgraph)
+        if memory.format != _format(scene):
+            memory.turns = None
+        memory.turns = guide_turns(scene, depsgraph) if memory.turns is None else memory.turns
+        memory.state = read_path(scene, depsgraph, memory.turns)
+    except PathError as error:
+        memory.state = PathState(error=str(error))
     finally:
         _running.reading = False
     _running.rested = time.monotonic() + _REST * (time.monotonic() - began)
@@ -82,7 +89,7 @@ def refresh(context: Any) -> None:
 
 
 def _memory(scene: Any) -> _Memory:
-    return _running.memories.setdefault(scene.as_pointer(), _Memory())
+    return _running.memories.setdefault(scene.name_full, _Memory())
 
 
 def _format(scene: Any) -> tuple[Any, ...]:
@@ -124,8 +131,14 @@ def _tick() -> float | None:
 
 def _sets_frames(scene: Any) -> bool:
     """Whether reading the path walks through the scene's frames, which must not be done during playback."""
-    own, path = scene.splinescape.path, path_object(scene)
-    return path is not None and (path.type == "CAMERA" or own.orientation == "CAMERA")
+    return _is_camera(scene) or (
+        scene.splinescape.path.orientation == "CAMERA" and _memory(scene).turns is None
+    )
+
+
+def _is_camera(scene: Any) -> bool:
+    path = path_object(scene)
+    return path is not None and path.type == "CAMERA"
 
 
 def _redraw(window: Any) -> None:
@@ -134,33 +147,48 @@ def _redraw(window: Any) -> None:
             area.tag_redraw()
 
 
-def _watched(scene: Any) -> set[int]:
-    """Addresses of everything that the path depends on."""
-    own, made = scene.splinescape, scene.splinescape.generate.scene_object
-    objects = [own.path.object, own.path.target, own.path.guide, own.image.camera, made]
-    data = [each.data for each in objects if each is not None]
-    actions = [
-        each.animation_data.action for each in [*objects, *data] if each is not None and each.animation_data
-    ]
-    return {each.as_pointer() for each in [*objects, *data, *actions] if each is not None}
+def _addresses(scene: Any, *names: str) -> set[int]:
+    """Addresses of objects of the path's settings, their data and their actions."""
+    own = scene.splinescape
+    there = {"image": own.image.camera, "scene": own.generate.scene_object}
+    objects = [there[name] if name in there else getattr(own.path, name) for name in names]
+    objects = [each for each in objects if each is not None]
+    owners = [*objects, *(each.data for each in objects if each.data is not None)]
+    animations = [getattr(each, "animation_data", None) for each in owners]
+    actions = [each.action for each in animations if each is not None]
+    return {each.as_pointer() for each in [*owners, *actions] if each is not None}
 
 
 @persistent
 def _on_change(scene: Any, depsgraph: Any = None) -> None:
-    if _running.reading or depsgraph is None or depsgraph.mode != "VIEWPORT" or _memory(scene).stale:
+    if _running.reading or depsgraph is None or depsgraph.mode != "VIEWPORT":
         return
-    if path_object(scene) is None and _memory(scene).state is None:
+    memory = _memory(scene)
+    if path_object(scene) is None and memory.state is None:
         return
-    watched = _watched(scene)
-    if any(_counts(each) and each.id.original.as_pointer() in watched for each in depsgraph.updates):
+    keyed = [
+        each.id.original.as_pointer() for each in depsgraph.updates if isinstance(each.id, bpy.types.Action)
+    ]
+    moved = [each.id.original.as_pointer() for each in depsgraph.updates if _is_real(each)]
+    if not _addresses(scene, "guide").isdisjoint(keyed):
+        memory.turns = None
+        _mark(scene)
+    # Walking through the frames takes back what the artist has moved but not keyed yet: only keys count there.
+    watched = () if _is_camera(scene) else ("object", "target", "image", "scene")
+    if not (_addresses(scene, *watched).isdisjoint(moved) and _addresses(scene, "object").isdisjoint(keyed)):
         _mark(scene)
 
 
-def _counts(update: Any) -> bool:
+def _is_real(update: Any) -> bool:
     """Whether something changed: objects are also reported when another one is added or selected."""
-    return (
-        update.is_updated_geometry or update.is_updated_transform or isinstance(update.id, bpy.types.Action)
-    )
+    return update.is_updated_geometry or update.is_updated_transform
+
+
+@persistent
+def _on_undo(scene: Any, *_: Any) -> None:
+    scene = scene or bpy.context.scene
+    if not _is_camera(scene):
+        _mark(scene)
 
 
 @persistent
@@ -233,8 +261,8 @@ def _batch(ends: frusta.Floats, colours: frusta.Floats) -> Any:
 
 _HANDLERS = (
     ("depsgraph_update_post", _on_change),
-    ("undo_post", _on_other_file),
-    ("redo_post", _on_other_file),
+    ("undo_post", _on_undo),
+    ("redo_post", _on_undo),
     ("load_post", _on_other_file),
 )
 

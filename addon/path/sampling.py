@@ -19,7 +19,16 @@ from .curves import read_curve
 from .errors import PathError
 from .polyline import Walk, walk
 
-__all__ = ["PathError", "fovs_along", "path_json", "path_length", "path_object", "pose_count", "sample_path"]
+__all__ = [
+    "PathError",
+    "fovs_along",
+    "guide_turns",
+    "path_json",
+    "path_length",
+    "path_object",
+    "pose_count",
+    "sample_path",
+]
 
 Array = NDArray[np.float64]
 
@@ -38,14 +47,15 @@ def path_object(scene: Any) -> Any:
     return chosen
 
 
-def sample_path(scene: Any, depsgraph: Any, n: int) -> Array:
+def sample_path(scene: Any, depsgraph: Any, n: int, turns: Array | None = None) -> Array:
     """Cameras along the scene's path, the first at its beginning and the last at its end.
 
     A curve is sampled at equal steps of its length, an animated camera at equal steps of the scene's frame range.
 
     Args:
         depsgraph: of the scene.
-        n: number of poses, 2 or more.
+        n: number of poses, 1 or more.
+        turns: what `guide_turns` has read, so that the scene's frames need not be walked through again.
 
     Returns:
         (n, 4, 4) float64 `matrix_world`, without scale.
@@ -56,9 +66,38 @@ def sample_path(scene: Any, depsgraph: Any, n: int) -> Array:
     chosen = _required(scene)
     if chosen.type == "CAMERA":
         return _rigid(_animated(scene, depsgraph, chosen, n).matrices, chosen)
-    stride = max(1, math.ceil(_FINE / (n - 1)))
-    walked = walk(read_curve(chosen, depsgraph), (n - 1) * stride + 1)
-    return _oriented(scene, depsgraph, walked)[::stride]
+    steps = max(1, n - 1)
+    stride = math.ceil(_FINE / steps)
+    walked = walk(read_curve(chosen, depsgraph), steps * stride + 1)
+    return _oriented(scene, depsgraph, walked, turns)[::stride][:n]
+
+
+def guide_turns(scene: Any, depsgraph: Any) -> Array | None:
+    """(m, 3, 3) rotations over the frame range of the object that the camera turns like; None where none is asked for.
+
+    Raises:
+        PathError: there is no such object, or it is mirrored or squashed.
+    """
+    own = scene.splinescape.path
+    if own.orientation != "CAMERA" or _required(scene).type == "CAMERA":
+        return None
+    guide = own.guide
+    if guide is None or guide.name not in scene.objects:
+        raise PathError(
+            "No object tells how the camera turns: choose one as Turns Like, or another Direction"
+        )
+    count = min(_FINE, max(2, scene.frame_end - scene.frame_start + 1))
+    return _rigid(_animated(scene, depsgraph, guide, count).matrices, guide)[:, :3, :3]
+
+
+def stands_still(poses: Array, fovs: Array | None) -> bool:
+    """Whether nothing changes along a path: poses (n, 4, 4), fields of view (n,) in degrees or None."""
+    return bool(np.abs(poses - poses[:1]).max() < _CLOSE and (fovs is None or np.ptp(fovs) < _CLOSE))
+
+
+def standing_still(chosen: Any) -> PathError:
+    """The error of a path, curve or camera, that stands still."""
+    return PathError(f'The path "{chosen.name}" neither moves nor turns: {_how_to_move(chosen)}')
 
 
 def fovs_along(scene: Any, depsgraph: Any, n: int) -> Array | None:
@@ -114,8 +153,8 @@ def path_json(scene: Any, depsgraph: Any) -> str:
         poses, fovs = _rigid(animated.matrices, chosen), _own_lens(scene, animated.fovs)
     else:
         poses, fovs = sample_path(scene, depsgraph, n), None
-    if np.abs(poses - poses[:1]).max() < _CLOSE and (fovs is None or np.ptp(fovs) < _CLOSE):
-        raise PathError(f'The path "{chosen.name}" neither moves nor turns: {_how_to_move(chosen)}')
+    if stands_still(poses, fovs):
+        raise standing_still(chosen)
     views = view_matrix(poses, scene_placement(scene))
     records: list[dict[str, Any]] = [{"cam_T_world": view.tolist()} for view in views]
     if fovs is not None:
@@ -157,14 +196,16 @@ def _how_to_move(chosen: Any) -> str:
     return "animate the camera" if chosen.type == "CAMERA" else "move its points apart, or look along a curve"
 
 
-def _oriented(scene: Any, depsgraph: Any, walked: Walk) -> Array:
+def _oriented(scene: Any, depsgraph: Any, walked: Walk, turns: Array | None) -> Array:
     own = scene.splinescape.path
     positions, tilts, n = walked.positions, walked.tilts, len(walked.positions)
     if own.orientation == "FORWARD":
         ahead = _input_rotation(scene)
         return frames.turned(positions, np.repeat(ahead[None], n, axis=0), tilts)
     if own.orientation == "CAMERA":
-        return frames.turned(positions, _guided(scene, depsgraph, n), tilts)
+        turns = guide_turns(scene, depsgraph) if turns is None else turns
+        assert turns is not None
+        return frames.turned(positions, frames.slerp(turns, np.linspace(0, 1, n)), tilts)
     up = _input_rotation(scene)[:, 1]
     if own.orientation == "TANGENT":
         if not walked.tangents.any():
@@ -202,18 +243,6 @@ def _aims(scene: Any, depsgraph: Any, n: int) -> Array:
             return walk(line, n).positions
     matrix = np.array(target.evaluated_get(depsgraph).matrix_world, np.float64)
     return np.repeat(matrix[None, :3, 3], n, axis=0)
-
-
-def _guided(scene: Any, depsgraph: Any, n: int) -> Array:
-    """(n, 3, 3) rotations of the object that the camera turns like."""
-    guide = scene.splinescape.path.guide
-    if guide is None or guide.name not in scene.objects:
-        raise PathError(
-            "No object tells how the camera turns: choose one as Turns Like, or another Direction"
-        )
-    count = min(n, max(2, scene.frame_end - scene.frame_start + 1))
-    matrices = _rigid(_animated(scene, depsgraph, guide, count).matrices, guide)
-    return frames.slerp(matrices[:, :3, :3], np.linspace(0, 1, n))
 
 
 def _animated(scene: Any, depsgraph: Any, moved: Any, n: int) -> _Animated:

@@ -13,7 +13,17 @@ from splinescape.camera.blender import Lens, intrinsics_from_lens, view_matrix
 
 from . import checks, frusta, scale
 from .checks import Problem
-from .sampling import PathError, path_object, pose_count, sample_path, scene_placement
+from .sampling import (
+    FEWEST,
+    PathError,
+    fovs_along,
+    path_object,
+    pose_count,
+    sample_path,
+    scene_placement,
+    standing_still,
+    stands_still,
+)
 
 Array = NDArray[np.float64]
 
@@ -49,12 +59,15 @@ class PathState:
     drawn_size: float = 0.2
 
 
-def read_path(scene: Any, depsgraph: Any) -> PathState:
-    """Read the scene's path; never raises, what is wrong with it is in the state."""
-    if path_object(scene) is None:
+def read_path(scene: Any, depsgraph: Any, turns: Array | None = None) -> PathState:
+    """Read the scene's path; what is wrong with it is in the state. `turns` as in `sample_path`."""
+    chosen = path_object(scene)
+    if chosen is None:
         return PathState()
     try:
-        poses = sample_path(scene, depsgraph, DENSE)
+        poses = sample_path(scene, depsgraph, DENSE, turns)
+        if stands_still(poses, None) and stands_still(poses, fovs_along(scene, depsgraph, FEWEST)):
+            raise standing_still(chosen)
         place = scene_placement(scene)
     except PathError as error:
         return PathState(error=str(error))

@@ -120,19 +120,59 @@ def test_it_is_read_again_only_after_a_change(change: object) -> None:
     assert not stale()
 
 
-def test_reading_an_animated_camera_does_not_make_it_stale() -> None:
+def flying_camera() -> bpy.types.Object:
     bpy.ops.object.camera_add()
     camera = bpy.context.object
     for frame in (1, 50):
-        camera.location.x = frame / 10
+        camera.location.x, camera.rotation_euler.z = frame / 10, frame / 50
         camera.keyframe_insert("location", frame=frame)
-    settings().object = camera
+        camera.keyframe_insert("rotation_euler", frame=frame)
+    bpy.context.scene.frame_set(1)
+    return camera
+
+
+def test_reading_an_animated_camera_does_not_make_it_stale() -> None:
+    settings().object = flying_camera()
     scene = bpy.context.scene
     state = update()
     bpy.context.view_layer.update()
     assert not stale() and scene.frame_current == 1 and state.length == pytest.approx(4.9, rel=0.01)
     scene.frame_set(20)
     assert not stale()
+
+
+def test_a_camera_that_is_moved_but_not_keyed_yet_stays_where_it_is_put() -> None:
+    camera = settings().object = flying_camera()
+    length = update().length
+    camera.location.x = 7
+    bpy.context.view_layer.update()
+    assert not stale()
+    camera.keyframe_insert("location", frame=50)
+    bpy.context.view_layer.update()
+    assert stale() and update().length > length + 1
+
+
+def test_editing_a_curve_that_turns_like_a_camera_does_not_walk_through_the_frames() -> None:
+    camera = flying_camera()
+    bpy.ops.splinescape.add_path(shape="DOLLY")
+    settings().guide, settings().orientation = camera, "CAMERA"
+    first = update().poses
+    camera.location.y = 9  # not keyed: a change of frame would take it back
+    settings().object.data.splines[0].bezier_points[1].co.x += 1
+    bpy.context.view_layer.update()
+    assert stale() and np.abs(update().poses - first).max() > 0.1 and camera.location.y == 9
+    camera.rotation_euler.z = 3
+    camera.keyframe_insert("rotation_euler", frame=50)
+    bpy.context.view_layer.update()
+    assert stale()
+    turned = update().poses
+    assert np.abs(turned[-1, :3, :3] - first[-1, :3, :3]).max() > 0.1
+
+
+def test_a_camera_without_keyframes_is_said_to_stand_still() -> None:
+    bpy.ops.object.camera_add()
+    bpy.ops.splinescape.use_active_object()
+    assert "neither moves nor turns: animate the camera" in update().error
 
 
 def test_another_file_is_read_anew() -> None:

@@ -265,6 +265,11 @@ def test_the_path_file_is_relative_to_where_the_scene_is_placed() -> None:
     np.testing.assert_allclose(back, sample(len(views)), atol=1e-9)
 
 
+def test_a_single_pose_is_the_first_one() -> None:
+    curve_of("BEZIER", POINTS)
+    np.testing.assert_allclose(sample(1)[0, :3, 3], POINTS[0], atol=1e-6)
+
+
 def test_an_animated_lens_is_in_the_path_file() -> None:
     settings().object = animated_camera()
     poses = json.loads(sampling.path_json(bpy.context.scene, depsgraph()))["poses"]
