@@ -18,6 +18,7 @@ EEVEE_LIMIT = 50_000
 
 _VIEWS = {"POINTS": geometry.POINTS, "SPLATS": geometry.BOX, "MATERIAL": geometry.GAUSSIANS}
 _EEVEE = ("BLENDER_EEVEE", "BLENDER_EEVEE_NEXT")
+_OWN_ENGINE = "SPLINESCAPE"
 
 
 def splat_objects(scene: bpy.types.Scene) -> list[bpy.types.Object]:
@@ -92,13 +93,18 @@ def _apply_display(obj: bpy.types.Object) -> bool:
 
 
 def _apply_cards(obj: bpy.types.Object) -> bool:
-    """In renders, cards stand in for what the display modifier shows, wherever the camera can have them."""
+    """In renders, cards stand in for what the display modifier shows, wherever the camera can have them.
+
+    The extension's own engine reads the splats themselves and needs neither.
+    """
     display, scene = obj.splinescape.display, _scene(obj)
     shown = obj.modifiers[MODIFIER]
     angle = cards.pixel_angle(scene)
-    has_cards = display.face_camera and angle > 0 and not is_native(obj)
-    changed = shown.show_render == has_cards
-    shown.show_render = not has_cards
+    has_materials = scene.render.engine == "CYCLES" or uses_eevee(scene)
+    has_cards = has_materials and display.face_camera and angle > 0 and not is_native(obj)
+    is_rendered = scene.render.engine != _OWN_ENGINE and not has_cards
+    changed = shown.show_render != is_rendered
+    shown.show_render = is_rendered
     if not has_cards:
         return _remove_modifier(obj, CARDS_MODIFIER) or changed
     modifier, is_new = _modifier(obj, CARDS_MODIFIER, geometry.cards_group())
