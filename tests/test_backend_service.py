@@ -247,7 +247,7 @@ def test_another_choice_is_another_client_and_the_old_one_is_closed(blender: Ble
     blender.until(blender.backend.connected)
     assert blender.backend.status().startswith("Connected to connection.json")
     blender.wanted = Choice("FILE", tmp_path / "jobs", connection_file=tmp_path / "gone.json")
-    blender.until(lambda: blender.backend.status().startswith("Lost: "))
+    blender.until(lambda: blender.backend.status().startswith("Not connected: "))
     assert "gone.json" in blender.backend.why_unavailable()
 
 

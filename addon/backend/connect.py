@@ -222,8 +222,13 @@ class Backend:
         if client is not None and client.state == "connected" and client.capabilities is not None:
             return f"Connected to {_place(choice)}: {describe(client.capabilities)}"
         if choice.kind == "FILE":
-            return _no_client(choice) if client is None else _unconnected(client)
+            return _no_client(choice) if client is None else self._unconnected(client)
         return self._local_status(choice, client)
+
+    def _unconnected(self, client: Client) -> str:
+        if client.state != "lost":
+            return "Connecting..."
+        return f"{'Lost' if self._was_connected else 'Not connected'}: {client.reason}"
 
     def _local_status(self, choice: Choice, client: Client | None) -> str:
         local = self.local()
@@ -282,12 +287,6 @@ def _no_client(choice: Choice) -> str:
 
 def _place(choice: Choice) -> str:
     return "this machine" if choice.kind == "LOCAL" else str(getattr(choice.connection_file, "name", ""))
-
-
-def _unconnected(client: Client) -> str:
-    if client.state == "lost":
-        return f"Lost: {client.reason}"
-    return "Connecting..."
 
 
 def describe(capabilities: Capabilities) -> str:

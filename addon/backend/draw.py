@@ -53,8 +53,8 @@ def draw_backend(layout: Any, preferences: Any, backend: Backend, home: Path, co
 def _draw_installation(layout: Any, backend: Backend, home: Path, columns: int) -> None:
     installer = backend.installer
     if installer.running:
-        row = layout.row()
-        row.progress(factor=installer.fraction, text=installer.text)
+        row = layout.split(factor=0.8)
+        row.progress(factor=installer.fraction, text=f"{installer.fraction:.0%}")
         row.operator("splinescape.cancel_install", icon="X")
         return
     if installer.state == "failed":
@@ -84,7 +84,9 @@ def draw_models(layout: Any, preferences: Any, backend: Backend, columns: int) -
     if models.error:
         paragraph(box, models.error, "ERROR", columns)
     if not models.all:
-        box.label(text="Start the backend to see its models" if not backend.connected() else "Asking...")
+        box.label(
+            text="Only a backend that runs can tell its models" if not backend.connected() else "Asking..."
+        )
         return
     box.label(text=f"On disk: {gigabytes(sum(model.on_disk for model in models.all))}")
     if not backend.uses_models:
