@@ -21,7 +21,7 @@ ARROW = {"trixie": 64, "sid": 113}
 def test_the_zip_is_installed_from_disk(
     window: BlenderWindow, suite: str, archive: Path, picture: Callable[[str], Path]
 ) -> None:
-    zip_file = Path(shutil.copy(archive, window.home))
+    shutil.copy(archive, window.home)
     window.prepare(None)
     window.open()
     middle = window.region("WINDOW")
@@ -34,7 +34,7 @@ def test_the_zip_is_installed_from_disk(
     window.click_label("Install from Disk...")
     window.find("Enable on Install")
     picture("01_install_from_disk")
-    window.choose_file(zip_file, "Install from Disk")
+    window.choose_file(archive.name, "Install from Disk")
     window.until(f"{MODULE!r} in bpy.context.preferences.addons", seconds=60)
     picture("02_installed")
     window.key("alt+F4")

@@ -49,10 +49,10 @@ def test_journey(
 
     answers = _generate(window, picture)
     _check_scene(window)
-    picture("07_scene")
+    picture("08_scene")
 
     _show_splats(window)
-    picture("08_splats")
+    picture("09_splats")
 
     _render(window, picture)
     _note(suite, window, answers)
@@ -81,7 +81,7 @@ def _remove_everything(window: BlenderWindow) -> None:
 
 def _choose_image(window: BlenderWindow, photo: Path) -> None:
     window.click_label("Open", window.region("UI"))
-    window.choose_file(photo, "Open Image")
+    window.choose_file(photo.name, "Open Image")
     window.until(f"{SCENE}.image.image is not None and {SCENE}.image.camera is not None")
     assert window.value(f"{SCENE}.image.image.size[:]") == [256, 192]
 
@@ -91,19 +91,35 @@ def _add_and_edit_path(window: BlenderWindow, picture: Callable[[str], Path]) ->
     window.click_label("Add Path", window.region("UI"))
     window.click_label("Dolly In")
     window.until(f"{SCENE}.path.object is not None")
-    picture("03_path")
     _point_at_viewport(window)
+    window.key("Home")
+    time.sleep(2)
+    picture("03_path")
     window.key("Tab")
     window.until("bpy.context.mode == 'EDIT_CURVE'")
     before = window.value(f"[list(p.co) for p in {SCENE}.path.object.data.splines[0].bezier_points]")
-    window.key("g", "z")
+    window.key("a")
+    _start_moving(window)
+    window.key("z")
     window.type("0.05")
+    picture("04_editing")
     window.key("Return", "Tab")
     window.until("bpy.context.mode == 'OBJECT'")
     after = window.value(f"[list(p.co) for p in {SCENE}.path.object.data.splines[0].bezier_points]")
     assert before != after, "the points were moved"
     window.key("KP_0")
-    picture("04_path_edited")
+    time.sleep(1)
+    picture("05_path_edited")
+
+
+def _start_moving(window: BlenderWindow) -> None:
+    """Press G until Blender moves what is selected: a busy one drops keys."""
+    for _ in range(5):
+        window.key("g")
+        time.sleep(1)
+        if "TRANSFORM_OT_translate" in window.value("[m.bl_idname for m in view3d()[0].modal_operators]"):
+            return
+    raise AssertionError("G does not move the points")
 
 
 def _point_at_viewport(window: BlenderWindow) -> None:
@@ -117,7 +133,7 @@ def _generate(window: BlenderWindow, picture: Callable[[str], Path]) -> list[flo
     window.ask("agent.longest_gap = 0")
     window.click_label("Generate Scene", window.region("UI"))
     window.until(f"{SCENE}.generate.job")
-    picture("05_sent")
+    picture("06_sent")
     answers: list[float] = []
     grown = False
     deadline = time.monotonic() + SECONDS_TO_GENERATE
@@ -126,7 +142,7 @@ def _generate(window: BlenderWindow, picture: Callable[[str], Path]) -> list[flo
         answers.append(_time_of_an_answer(window))
         if not grown and window.value("len(bpy.data.pointclouds) > 0"):
             grown = True
-            picture("06_growing")
+            picture("07_growing")
         time.sleep(0.5)
     assert grown, "splats appeared before the end"
     assert answers and max(answers) < SLOWEST_ANSWER, answers
@@ -181,7 +197,7 @@ def _render(window: BlenderWindow, picture: Callable[[str], Path]) -> None:
     window.key("F12")
     window.until("finished", seconds=120)
     time.sleep(2)
-    picture("09_render")
+    picture("10_render")
     result = window.folder / "render.png"
     window.ask(f"bpy.data.images['Render Result'].save_render({str(result)!r})")
     with Image.open(result) as rendered, Image.open(window.home / "room.png") as photo:
@@ -206,4 +222,4 @@ def _note(suite: str, window: BlenderWindow, answers: list[float]) -> None:
         "longest turn of the main loop": round(window.value("agent.longest_gap"), 3),
     }
     (folder / "times.json").write_text(json.dumps(times, indent=1))
-    shutil.copyfile(window.folder / "render.png", folder / "10_result.png")
+    shutil.copyfile(window.folder / "render.png", folder / "11_result.png")
