@@ -89,7 +89,7 @@ def _packed(raw: bytes) -> bytes:
     ordered = np.concatenate([data[::2], data[1::2]])
     differences = ordered.copy()
     differences[1:] = ordered[1:] - ordered[:-1] + np.uint8(128)
-    packed = zlib.compress(differences.tobytes(), 4)
+    packed = zlib.compress(differences.tobytes(), 1)
     return packed if len(packed) < len(raw) else raw
 
 
