@@ -32,6 +32,8 @@ _LEAST_PAUSE_S = 2.0
 _PAUSE_FACTOR = 8.0
 """Blender stands still while splats are imported: at most for a ninth of the time."""
 _REFUSED_PAUSE_S = 1.0
+_MOMENT_S = 2.0
+"""Connections that are back by then are not worth a message."""
 
 
 class Running:
@@ -55,6 +57,7 @@ class Running:
         self.problem = ""
         self.undone = False
         self.previews = True
+        self._connected_at = time.monotonic()
         self._shown = False
         self._lens_set = False
         self._summary: dict[str, Any] | None = None
@@ -65,8 +68,22 @@ class Running:
         """Where it stands."""
         return self.follower.view
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the connection is lost, and not for a moment only."""
+        return self.view.connection == "lost" and time.monotonic() - self._connected_at > _MOMENT_S
+
+    @property
+    def says(self) -> str:
+        """What is wrong, a sentence with the next step; "" when nothing is."""
+        if self.view.connection == "lost" and not self.view.ended and not self.is_away:
+            return self.problem
+        return self.view.problem() or self.problem
+
     def update(self, scene: bpy.types.Scene) -> None:
         """Write what is new into the .blend."""
+        if self.view.connection != "lost" or _is_starting():
+            self._connected_at = time.monotonic()
         self._remember(scene)
         if not self._lens_set and self.view.input_frame is not None:
             self._set_lens(scene)
@@ -206,6 +223,19 @@ def view_of(scene: bpy.types.Scene) -> JobView | None:
     return found.view if found is not None else None
 
 
+def _is_starting() -> bool:
+    """Whether the backend of this machine is on its way."""
+    backend = connect.current_backend()
+    local = backend.local() if backend is not None else None
+    return local is not None and local.busy
+
+
+def problem_of(scene: bpy.types.Scene) -> str:
+    """What is wrong with the scene's job, a sentence with the next step; "" when nothing is."""
+    found = running(scene)
+    return "" if found is None else found.says
+
+
 def is_working(scene: bpy.types.Scene) -> bool:
     """Whether a job of the scene is still to bring something."""
     found = running(scene)
@@ -343,7 +373,7 @@ def _backend_status() -> str:
 def changes() -> tuple[Any, ...]:
     """Something that differs when there is something new to show."""
     return (
-        *((key, each.view.changes, each.problem) for key, each in _running.items()),
+        *((key, each.view.changes, each.says) for key, each in _running.items()),
         _backend_status(),
         offers.changes(),
     )

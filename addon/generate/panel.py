@@ -80,8 +80,7 @@ def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, view: JobV
     text = scene_text(view)
     if text:
         column.label(text=text, icon="OUTLINER_OB_POINTCLOUD", translate=False)
-    followed = jobs.running(context.scene)
-    problem = view.problem() or (followed.problem if followed else "")
+    problem = jobs.problem_of(context.scene)
     if problem:
         _sentence(column, context, problem, "ERROR")
     backend = context.scene.splinescape.generate.backend
@@ -131,7 +130,7 @@ def _draw_buttons(layout: bpy.types.UILayout, context: bpy.types.Context, view: 
 
 
 def _draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context, view: JobView | None) -> None:
-    if view is not None and view.connection == "lost":
+    if view is not None and view.connection == "lost" and jobs.problem_of(context.scene):
         return  # it is said with the job
     _sentence(layout, context, connect.status_text(), "NETWORK_DRIVE")
     client = connect.current_client()

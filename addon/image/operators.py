@@ -17,6 +17,9 @@ class OpenImage(bpy.types.Operator, ImportHelper):
     bl_label = "Open Image"
     bl_options = {"REGISTER", "UNDO"}
 
+    filepath: bpy.props.StringProperty(
+        name="File", description="The picture", subtype="FILE_PATH", options={"SKIP_SAVE"}
+    )
     filter_glob: bpy.props.StringProperty(
         default=_GLOB, options={"HIDDEN"}, description="Which files the browser shows"
     )
@@ -30,7 +33,7 @@ class OpenImage(bpy.types.Operator, ImportHelper):
     )
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        if self.filepath and not self.options.is_repeat and self.properties.is_property_set("filepath"):
+        if self.filepath:
             return self.execute(context)  # dropped on the viewport: the file is known
         return super().invoke(context, event)
 

@@ -17,7 +17,7 @@ import pytest
 from bl_ext.user_default.splinescape.generate import api, jobs, places, request, timer
 from conftest import ROOT
 from generate_support import check_scene, finish, set_up, view
-from service import LONGER, RunningService, until, use
+from service import LONGER, TINY, RunningService, main_python, until, use
 
 
 @pytest.fixture
@@ -232,3 +232,33 @@ def test_an_unsaved_blend_keeps_its_scenes_among_the_users_files() -> None:
     path = places.result_file(JobView("unsaved / Scene", "0123456789abcdef" * 2))
     assert path.parent.name == "unsaved_Scene_01234567"
     assert path.is_relative_to(os.environ["BLENDER_USER_RESOURCES"])
+
+
+@pytest.mark.slow
+def test_the_local_backend_is_started_by_generate_scene(tmp_path: Path) -> None:
+    """Nothing runs yet: the job waits without complaint, and comes."""
+    from bl_ext.user_default.splinescape import preferences
+    from bl_ext.user_default.splinescape.backend import connect
+
+    wanted = preferences.preferences()
+    wanted.backend, wanted.data_folder = "LOCAL", str(tmp_path / "backend")
+    wanted.environment, wanted.python = "OWN", main_python()
+    scene = set_up(tmp_path, TINY)
+    backend = connect.current_backend()
+    assert backend is not None
+    try:
+        until(lambda: not connect.why_unavailable(), 60, backend.tick)
+        api.generate(scene)
+        said: set[str] = set()
+
+        def turn() -> None:
+            timer.tick()
+            said.add(jobs.problem_of(scene))
+
+        until(lambda: not jobs.is_working(scene), 180, turn)
+        assert said == {""}
+        check_scene(scene)
+    finally:
+        backend.stop()
+        local = backend.local()
+        until(lambda: local is None or local.state in ("stopped", "failed"), 40, backend.tick)

@@ -70,3 +70,12 @@ def test_pictures_may_be_dropped_on_the_viewport() -> None:
     assert handler.bl_import_operator == operators.OpenImage.bl_idname
     assert {".png", ".jpg", ".jpeg"} <= set(handler.bl_file_extensions.split(";"))
     assert not handler.poll_drop(bpy.context), "only over the viewport"
+    assert issubclass(bpy.types.VIEW3D_FH_empty_image, bpy.types.FileHandler), (
+        "Blender's own offer, beside ours"
+    )
+
+
+def test_the_button_opens_the_browser_again_whatever_was_chosen_before(tmp_path: Path) -> None:
+    bpy.ops.splinescape.open_image(filepath=str(picture(tmp_path / "wall.png")))
+    last = bpy.context.window_manager.operator_properties_last("splinescape.open_image")
+    assert last is None or not last.filepath
