@@ -7,15 +7,27 @@ from typing import Any
 import bpy
 from bpy.app.handlers import persistent
 
+from . import cards
 from .modes import sync_engine
 
 _owner = object()
+_seen: dict[str, tuple[object, ...]] = {}
+"""Per scene, by its full name, the settings for which its splats were made ready last."""
 
 
 def _engine_changed() -> None:
     for scene in bpy.data.scenes:
         if scene.library is None:
             sync_engine(scene)
+
+
+@persistent
+def _scene_changed(scene: bpy.types.Scene, *_: Any) -> None:
+    # Here in the main thread, so that hardly anything is left to do when a render begins in another one.
+    settings = (scene.render.engine, cards.pixel_angle(scene), cards.slant_limit(scene))
+    if scene.library is None and _seen.get(scene.name_full) != settings:
+        _seen[scene.name_full] = settings
+        sync_engine(scene)
 
 
 @persistent
@@ -27,6 +39,7 @@ def _render_begins(scene: bpy.types.Scene, *_: Any) -> None:
 @persistent
 def _file_loaded(*_: Any) -> None:
     # Opening a file ends all subscriptions.
+    _seen.clear()
     _subscribe()
     _engine_changed()
 
@@ -41,9 +54,12 @@ def register() -> None:
     _subscribe()
     bpy.app.handlers.render_init.append(_render_begins)
     bpy.app.handlers.load_post.append(_file_loaded)
+    bpy.app.handlers.depsgraph_update_post.append(_scene_changed)
 
 
 def unregister() -> None:
+    bpy.app.handlers.depsgraph_update_post.remove(_scene_changed)
     bpy.app.handlers.load_post.remove(_file_loaded)
     bpy.app.handlers.render_init.remove(_render_begins)
     bpy.msgbus.clear_by_owner(_owner)
+    _seen.clear()

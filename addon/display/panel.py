@@ -54,6 +54,8 @@ class DisplayPanel(SidebarPanel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         shown = shown_splats(context)
+        if shown is None:
+            return
         display = shown.splinescape.display
         layout.row(align=True).prop(display, "mode", expand=True)
         layout.use_property_split = True
@@ -84,6 +86,8 @@ class InformationPanel(SidebarPanel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         shown = shown_splats(context)
+        if shown is None:
+            return
         column = self.layout.column(align=True)
         for name, value in _facts(shown):
             row = column.split(factor=0.4)

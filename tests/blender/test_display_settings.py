@@ -59,6 +59,16 @@ def test_cards_need_a_camera_with_perspective(obj: bpy.types.Object) -> None:
     assert obj.modifiers[modes.MODIFIER].show_render
 
 
+def test_splats_follow_the_camera_as_soon_as_it_changes(obj: bpy.types.Object) -> None:
+    bpy.context.view_layer.update()
+    bpy.context.scene.camera.data.type = "ORTHO"
+    bpy.context.view_layer.update()
+    assert modes.CARDS_MODIFIER not in obj.modifiers
+    bpy.context.scene.camera.data.type = "PERSP"
+    bpy.context.view_layer.update()
+    assert modes.CARDS_MODIFIER in obj.modifiers
+
+
 def test_eevee_does_not_sort_more_than_it_can(obj: bpy.types.Object, monkeypatch: pytest.MonkeyPatch) -> None:
     bpy.context.scene.render.engine = EEVEE
     monkeypatch.setattr(modes, "EEVEE_LIMIT", 19)
