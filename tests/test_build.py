@@ -44,7 +44,7 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_lists_the_tasks() -> None:
     ran = _run("--help")
     assert ran.returncode == 0
-    for task in ("demo", "test", "lint"):
+    for task in ("demo", "test", "lint", "extension", "repository"):
         assert f"python build.py {task}" in ran.stdout
 
 
@@ -116,3 +116,70 @@ def test_the_demo_has_its_picture_and_path() -> None:
 
     assert load_picture(module.DEMO_PICTURE).rgb.shape[0] >= 256
     assert len(CameraPath.from_json(module.DEMO_PATH).cam_T_world) >= 2
+
+
+@pytest.mark.parametrize(
+    ("extra", "blender", "main"),
+    [
+        ([], ("tests/blender",), ()),
+        (["--quick"], ("-m", "not slow", "tests/blender"), ("-m", "not slow")),
+        (["-x", "-k", "path"], ("-x", "-k", "path", "tests/blender"), ("-x", "-k", "path")),
+        (["tests/test_build.py"], None, ("tests/test_build.py",)),
+        (
+            ["--quick", "tests/blender/test_extension.py"],
+            ("-m", "not slow", "tests/blender/test_extension.py"),
+            None,
+        ),
+        (
+            ["tests/blender/test_extension.py::test_x", "-x"],
+            ("-x", "tests/blender/test_extension.py::test_x"),
+            None,
+        ),
+    ],
+)
+def test_arguments_reach_the_tests_that_they_are_for(
+    extra: list[str], blender: tuple[str, ...] | None, main: tuple[str, ...] | None
+) -> None:
+    from building.tests import plan
+
+    chosen = plan(extra)
+    assert (chosen.blender, chosen.main) == (blender is not None, main is not None)
+    if blender is not None:
+        assert chosen.blender_arguments == blender
+    if main is not None:
+        assert chosen.main_arguments == main
+
+
+def test_the_first_failing_run_is_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from building import blenders, tests
+
+    ran: list[str] = []
+    answers = {"4.2": 0, "4.5": 1, "main": 0}
+
+    def run_pytest(python: Path, _arguments: tuple[str, ...]) -> int:
+        ran.append(python.name)
+        return answers[python.name]
+
+    class Made:
+        def __init__(self, version: str) -> None:
+            self.python = Path(version)
+
+    monkeypatch.setattr(tests, "_pytest", run_pytest)
+    monkeypatch.setattr(blenders, "ensure_blender", lambda version, _python: Made(version))
+    monkeypatch.setattr(blenders, "find_python", lambda: tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        tests.run_tests(Path("main"), [])
+    assert ended.value.code == 1 and ran == ["4.2", "4.5"]
+
+
+def test_without_the_right_python_the_blender_tests_are_left_out_with_a_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from building import blenders, tests
+
+    monkeypatch.setattr(tests, "_pytest", lambda _python, _arguments: 0)
+    monkeypatch.setattr(blenders, "find_python", lambda: None)
+    with pytest.raises(SystemExit) as ended:
+        tests.run_tests(Path("main"), [])
+    assert ended.value.code == 0
+    assert "SKIPPED the tests inside Blender: its packages need Python 3.11" in capsys.readouterr().out

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.slow
 ADDON = "bl_ext.user_default.splinescape"
 SCENE = "bpy.context.scene.splinescape"
 SECONDS_TO_GENERATE = 600
-SLOWEST_ANSWER = 5.0
-"""Seconds. Software OpenGL on a machine that renders the job at the same time; an idle one answers in 0.3 s."""
+USUAL_ANSWER, SLOWEST_ANSWER = 2.0, 10.0
+"""Seconds, with OpenGL in software beside the job on two cores; the slowest are where splats are imported and drawn."""
 
 
 @pytest.fixture
@@ -145,7 +145,8 @@ def _generate(window: BlenderWindow, picture: Callable[[str], Path]) -> list[flo
             picture("07_growing")
         time.sleep(0.5)
     assert grown, "splats appeared before the end"
-    assert answers and max(answers) < SLOWEST_ANSWER, answers
+    assert len(answers) > 3, answers
+    assert sorted(answers)[len(answers) // 2] < USUAL_ANSWER and max(answers) < SLOWEST_ANSWER, answers
     return answers
 
 
