@@ -17,15 +17,21 @@ _shown: dict[str, tuple[tuple[str, int], str]] = {}
 def icon_of(view: JobView, which: str) -> int:
     """The icon with the newest picture ("rgb") or depth ("depth") of a job; 0 when there is none.
 
-    Blender decodes it when it is drawn, beside everything else.
+    Blender decodes it when it is drawn, beside everything else; in background mode it has no icons.
     """
+    preview = preview_of(view, which)
+    return 0 if preview is None else int(preview.icon_id)
+
+
+def preview_of(view: JobView, which: str) -> bpy.types.ImagePreview | None:
+    """The same as a picture; None when there is none."""
     data = view.thumbnails.get(which)
     if data is None or _icons is None:
-        return 0
+        return None
     state = (view.job, view.pictures)
     if _shown.get(which, (None, ""))[0] != state:
         _replace(which, state, data)
-    return _icons[_shown[which][1]].icon_id
+    return _icons[_shown[which][1]]
 
 
 def _replace(which: str, state: tuple[str, int], data: bytes) -> None:
@@ -33,11 +39,16 @@ def _replace(which: str, state: tuple[str, int], data: bytes) -> None:
     old = _shown.pop(which, None)
     if old is not None:
         _icons.pop(old[1])
+        _file(old[1]).unlink(missing_ok=True)
     key = f"{state[0]}_{state[1]}_{which}"
-    path: Path = preview_folder() / f"thumbnail_{key}.jpg"
+    path = _file(key)
     path.write_bytes(data)
     _icons.load(key, str(path), "IMAGE")
     _shown[which] = (state, key)
+
+
+def _file(key: str) -> Path:
+    return preview_folder() / f"thumbnail_{key}.jpg"
 
 
 def register() -> None:
