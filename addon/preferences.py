@@ -196,7 +196,7 @@ def installation() -> tuple[environment.Plan, Path]:
 
     wanted = preferences()
     source = environment.find_source(Path(__file__))
-    if source is None:
+    if source is None or wanted is None:
         raise BackendError("The extension's own files are incomplete: install the extension again")
     pythons = environment.pythons(_path(wanted.base_python))
     if not pythons:

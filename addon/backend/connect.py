@@ -99,6 +99,16 @@ class Backend:
         capabilities = client.capabilities if client is not None else None
         return capabilities is not None and bool(_engines_with_models(capabilities))
 
+    def refused(self) -> bool:
+        """Whether the latest attempt to connect has failed."""
+        client = self.client()
+        return client is None or client.state == "lost"
+
+    def runs(self) -> bool:
+        """Whether the backend is there, as far as is known here: connected, or a process that was started here."""
+        local = self.local()
+        return self.connected() or (local is not None and local.pid is not None)
+
     def start(self) -> None:
         """See that the local service runs; nothing happens when it does, or when another backend is chosen.
 

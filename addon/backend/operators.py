@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -91,7 +92,7 @@ class SPLINESCAPE_OT_remove_backend(bpy.types.Operator):
         if environment.installed(prefs.environment_folder()) is None:
             cls.poll_message_set("There is no environment to remove")
             return False
-        if backend.connected() or (backend.local() is not None and backend.local().pid is not None):
+        if backend.runs():
             cls.poll_message_set("The backend runs: stop it first")
             return False
         return True
@@ -157,7 +158,8 @@ class SPLINESCAPE_OT_start_backend(bpy.types.Operator):
         local = backend.local()
 
         def settled() -> bool:
-            return backend.connected() or not (backend.busy and local.state != "failed")
+            failed = local is None or local.state == "failed"
+            return backend.connected() or failed or not backend.busy
 
         ticking.wait_for(settled, _START_S)
         if not backend.connected():
@@ -179,7 +181,7 @@ class SPLINESCAPE_OT_stop_backend(bpy.types.Operator):
         if backend is None or local is None:
             cls.poll_message_set("A connection file is chosen: that backend is stopped where it runs")
             return False
-        if not backend.connected() and local.pid is None:
+        if not backend.runs():
             cls.poll_message_set("The backend does not run")
             return False
         return True
@@ -189,8 +191,7 @@ class SPLINESCAPE_OT_stop_backend(bpy.types.Operator):
         backend.stop()
         ticking.wake()
         if bpy.app.background:
-            local = backend.local()
-            ticking.wait_for(lambda: not backend.connected() and local.pid is None, _STOP_S)
+            ticking.wait_for(lambda: not backend.runs(), _STOP_S)
         return {"FINISHED"}
 
 
@@ -247,7 +248,7 @@ class SPLINESCAPE_OT_test_connection(bpy.types.Operator):
         backend.reconnect()
         ticking.wake(looking=True)
         if bpy.app.background:
-            ticking.wait_for(lambda: backend.connected() or backend.client().state == "lost", _CONNECT_S)
+            ticking.wait_for(lambda: backend.connected() or backend.refused(), _CONNECT_S)
             if not backend.connected():
                 self.report({"ERROR"}, backend.status())
                 return {"CANCELLED"}
@@ -257,6 +258,8 @@ class SPLINESCAPE_OT_test_connection(bpy.types.Operator):
 
 class _ModelOperator:
     """Mix-in: something that is done with a model of the connected backend."""
+
+    poll_message_set: Any  # of the operators that this is mixed into
 
     model: bpy.props.StringProperty(
         name="Model", description="Id of the model", options={"HIDDEN", "SKIP_SAVE"}
@@ -304,7 +307,7 @@ class SPLINESCAPE_OT_download_model(_ModelOperator, bpy.types.Operator):
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         backend = _backend()
-        reason = prefs.no_network_reason() if prefs.preferences().backend == "LOCAL" else ""
+        reason = prefs.no_network_reason() if backend.local() is not None else ""
         if reason:
             self.report({"ERROR"}, reason)
             return {"CANCELLED"}
