@@ -17,6 +17,12 @@ from conftest import MODULE
 from test_preferences import backend, error_of, module, preferences, until  # noqa: F401 - a fixture
 
 
+pytestmark = pytest.mark.skipif(
+    bpy.app.version >= (4, 3),
+    reason="takes minutes, and all supported Blenders install the same way: once is enough",
+)
+
+
 @pytest.fixture
 def online(preferences: Any) -> Any:  # noqa: F811
     """As after allowing online access."""
