@@ -16,7 +16,6 @@ import pytest
 from conftest import MODULE
 from test_preferences import backend, error_of, module, preferences, until  # noqa: F401 - a fixture
 
-
 pytestmark = pytest.mark.skipif(
     bpy.app.version >= (4, 3),
     reason="takes minutes, and all supported Blenders install the same way: once is enough",
