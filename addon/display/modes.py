@@ -71,10 +71,20 @@ def set_inputs(modifier: bpy.types.NodesModifier, values: dict[str, Any]) -> boo
     return changed
 
 
+def input_value(modifier: bpy.types.NodesModifier, identifier: str) -> Any:
+    """The value of an input of the modifier's group, by the identifier of its socket."""
+    if hasattr(modifier, "properties"):  # Blender 5.2 and later; there the modifier has no items
+        return getattr(modifier.properties.inputs, identifier).value
+    return modifier.get(identifier)
+
+
 def _set_input(modifier: bpy.types.NodesModifier, identifier: str, value: Any) -> bool:
-    if modifier.get(identifier) == value:
+    if input_value(modifier, identifier) == value:
         return False
-    modifier[identifier] = value
+    if hasattr(modifier, "properties"):
+        getattr(modifier.properties.inputs, identifier).value = value
+    else:
+        modifier[identifier] = value
     return True
 
 
