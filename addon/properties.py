@@ -1,4 +1,4 @@
-"""What is saved in the .blend: one group of settings for each room, below `scene.splinescape` and `object.splinescape`."""
+"""What is saved in the .blend, a group of settings for each room: `scene.splinescape` and `object.splinescape`."""
 
 import bpy
 

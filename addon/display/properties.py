@@ -28,7 +28,7 @@ class SplatDisplay(bpy.types.PropertyGroup):
             ("SPLATS", "Splats", "Real Gaussians, drawn by the graphics card over the viewport"),
             ("MATERIAL", "Material", "Gaussians that Cycles and EEVEE render together with other objects"),
         ),
-        default="POINTS",
+        default="SPLATS",
         update=_mode_changed,
     )
     point_size: bpy.props.FloatProperty(
