@@ -11,7 +11,7 @@ from .image.properties import ImageSettings
 from .path.properties import CLASSES as PATH_CLASSES
 from .path.properties import PathSettings
 from .render.properties import CLASSES as RENDER_CLASSES
-from .render.properties import RenderSettings
+from .render.properties import FrameSettings
 
 
 class SceneSettings(bpy.types.PropertyGroup):
@@ -20,7 +20,7 @@ class SceneSettings(bpy.types.PropertyGroup):
     image: bpy.props.PointerProperty(type=ImageSettings)
     path: bpy.props.PointerProperty(type=PathSettings)
     generate: bpy.props.PointerProperty(type=GenerateSettings)
-    render: bpy.props.PointerProperty(type=RenderSettings)
+    render: bpy.props.PointerProperty(type=FrameSettings)
 
 
 class ObjectSettings(bpy.types.PropertyGroup):

@@ -29,10 +29,9 @@ class ScenePanel(SidebarPanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("splinescape.import_splats", text="Import", icon="IMPORT")
         row.operator("splinescape.export_splats", text="Export", icon="EXPORT")
-        layout.operator("splinescape.use_input_camera", text="Use Input Camera", icon="OUTLINER_OB_CAMERA")
         candidates = splat_objects(context.scene)
         if not candidates:
-            layout.label(text="No splats yet: generate or import some", icon="INFO")
+            layout.label(text="No splats yet", icon="INFO")
             return
         shown = shown_splats(context)
         _draw_objects(layout, candidates, shown)
@@ -101,7 +100,8 @@ def _draw_objects(
     column = layout.box().column(align=True)
     for obj in candidates:
         row = column.row(align=True)
-        select = row.operator(
+        name = row.split(factor=0.68, align=True)
+        select = name.operator(
             SelectSplats.bl_idname,
             text=obj.name,
             emboss=obj == shown,
@@ -109,16 +109,24 @@ def _draw_objects(
             translate=False,
         )
         select.object_name = obj.name
-        row.label(text=f"{splat_count(obj):,}", translate=False)
+        name.label(text=_short(splat_count(obj)), translate=False)
         row.prop(obj, "hide_viewport", text="", emboss=False)
         row.prop(obj, "hide_render", text="", emboss=False)
+
+
+def _short(count: int) -> str:
+    """A number of splats in little room: 940, 84 k, 1.2 M."""
+    if count < 1000:
+        return str(count)
+    return f"{count / 1000:.0f} k" if count < 999_500 else f"{count / 1e6:.1f} M"
 
 
 def _draw_warnings(layout: bpy.types.UILayout, scene: bpy.types.Scene, shown: bpy.types.Object) -> None:
     if render_settings.too_few_bounces(scene):
         _warning(layout, ("Too few transparent bounces:", "Cycles shows dark holes or noise"))
         layout.operator(RaiseTransparentBounces.bl_idname)
-    if uses_eevee(scene) and render_settings.too_many_for_eevee(shown):
+    is_material = shown.splinescape.display.mode == "MATERIAL"
+    if is_material and uses_eevee(scene) and render_settings.too_many_for_eevee(shown):
         _warning(layout, ("EEVEE sorts 50,000 splats at most:", "this object comes out with noise"))
     if render_settings.changes_colors(scene) and scene.render.engine != "SPLINESCAPE":
         _warning(layout, ("The view transform changes", "the splats' colours"))

@@ -202,6 +202,8 @@ def _draw() -> None:
     scene, own = context.scene, context.scene.splinescape.path
     if not (own.show_overlay and context.space_data.overlay.show_overlays) or path_object(scene) is None:
         return
+    if context.region_data.view_perspective == "CAMERA":  # there they would stand before the picture
+        return
     state = state_of(scene)
     if state is None or state.poses is None:
         return

@@ -19,7 +19,7 @@ ENGINES = (
 )
 
 
-class RenderSettings(bpy.types.PropertyGroup):
+class FrameSettings(bpy.types.PropertyGroup):
     """What is rendered, by whom, where it goes and what is made of it."""
 
     scope: bpy.props.EnumProperty(
@@ -92,4 +92,4 @@ class RenderSettings(bpy.types.PropertyGroup):
     )
 
 
-CLASSES = (RenderSettings,)
+CLASSES = (FrameSettings,)
