@@ -13,7 +13,7 @@ from service_support import PATH_JSON, TINY, RunningService, expected_ply, pictu
 from addon.generate.follower import Follower, Order
 from addon.generate.job_view import Arrived, JobView
 from addon.generate.wording import headline
-from splinescape.client import Client
+from splinescape.client import Client, Event
 from splinescape.io.formats import load_arrays
 
 LONGER: dict[str, Any] = {
@@ -274,6 +274,23 @@ def test_cancelling_before_there_is_a_service_sends_nothing(tmp_path: Path) -> N
     artist.turn()
     assert artist.view.state == "cancelled"
     artist.leave()
+
+
+def test_the_progress_over_all_frames_stays_while_one_is_added(tmp_path: Path) -> None:
+    follower = submitted(tmp_path, order())
+    told = (
+        ("progress", {"stage": "coarse", "step": 2, "total": 8, "eta_s": 30.0}),
+        ("stage", {"stage": "expanded", "detail": "pose 40"}),
+    )
+    for seq, (kind, data) in enumerate(told, 1):
+        follower.take(Event(seq, "0" * 32, 0.0, kind, data))
+    assert follower.view.fraction == 0.25
+    assert (
+        headline(JobView("x", "0" * 32, "running", stage=follower.view.stage))
+        == "Adding a view along the path"
+    )
+    follower.take(Event(3, "0" * 32, 0.0, "stage", {"stage": "settle", "detail": ""}))
+    assert follower.view.fraction is None
 
 
 def test_a_turn_is_short(service: RunningService, tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from splinescape.errors import SplinescapeError
 from .job_view import Arrived, InputFrame, JobView
 
 RESULT = "gf.ply"
+_PARTS = frozenset({"expanded", "closing"})
+"""Stages that are one frame each: the progress over all frames stays while they last."""
 _AGAIN_AFTER_S = 2.0
 _ASK_STATUS_EVERY_S = 2.0
 
@@ -197,7 +199,8 @@ class Follower:
     def _on_stage(self, event: Event) -> None:
         view = self.view
         view.stage, view.detail = str(event.data.get("stage", "")), str(event.data.get("detail", ""))
-        view.step, view.total, view.eta = 0, 0, None
+        if view.stage not in _PARTS:
+            view.step, view.total, view.eta = 0, 0, None
 
     def _on_progress(self, event: Event) -> None:
         view, data = self.view, event.data

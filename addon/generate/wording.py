@@ -13,6 +13,7 @@ _STAGES = {
     "coarse": "Looking for uncovered views",
     "expanded": "Adding a view along the path",
     "closing": "Closing small holes",
+    "settle": "Fitting all frames",
     "fine": "Refining all frames",
     "render": "Rendering",
 }
