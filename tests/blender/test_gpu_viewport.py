@@ -180,3 +180,25 @@ def test_a_new_file_begins_with_nothing() -> None:
     viewport._watch.pack(visible_splats(bpy.context.evaluated_depsgraph_get())[0])
     bpy.ops.wm.read_homefile(use_empty=True)
     assert not viewport._watch.current
+
+
+def test_the_artists_modifiers_count_and_those_of_the_display_do_not() -> None:
+    made = add_splats(random_splats(50, harmonics=4), name="Room")
+    made.splinescape.display.mode = "MATERIAL"
+
+    def read() -> Any:
+        return visible_splats(bpy.context.evaluated_depsgraph_get())[0].read()
+
+    stored = read()
+    assert np.allclose(stored.sh, random_splats(50, harmonics=4).sh, atol=1e-5)
+    nodes = bpy.data.node_groups.new("Move", "GeometryNodeTree")
+    for way in ("INPUT", "OUTPUT"):
+        nodes.interface.new_socket("Geometry", in_out=way, socket_type="NodeSocketGeometry")
+    first, last = nodes.nodes.new("NodeGroupInput"), nodes.nodes.new("NodeGroupOutput")
+    move = nodes.nodes.new("GeometryNodeSetPosition")
+    move.inputs["Offset"].default_value = 1, 0, 0
+    nodes.links.new(first.outputs[0], move.inputs["Geometry"])
+    nodes.links.new(move.outputs["Geometry"], last.inputs[0])
+    made.modifiers.clear()
+    made.modifiers.new("Move", "NODES").node_group = nodes
+    assert np.allclose(read().means - stored.means, (1, 0, 0), atol=1e-5)

@@ -13,6 +13,9 @@ from splinescape.io.splat_arrays import SplatArrays
 from ...splats import pointcloud
 from .view import Matrix
 
+_DISPLAY_MODIFIERS = "Splinescape "
+"""How the names of the modifiers begin that the display modes add."""
+
 
 @dataclass(frozen=True, eq=False)
 class VisibleSplats:
@@ -32,9 +35,14 @@ class VisibleSplats:
         return str(self.evaluated.original.name_full)
 
     def read(self) -> SplatArrays:
-        """The splats after the object's modifiers; as stored, if these leave none (but instances, say)."""
-        changed = pointcloud.is_splats(self.evaluated) and len(self.evaluated.data.points)
-        return pointcloud.read_splats(self.evaluated if changed else self.evaluated.original)
+        """The splats after the object's own modifiers; as stored, if these leave none (but instances, say).
+
+        Modifiers of the display modes make something of the splats for other engines, and do not count.
+        """
+        original = self.evaluated.original
+        changed = any(not each.name.startswith(_DISPLAY_MODIFIERS) for each in original.modifiers)
+        left = changed and pointcloud.is_splats(self.evaluated) and len(self.evaluated.data.points)
+        return pointcloud.read_splats(self.evaluated if left else original)
 
 
 def visible_splats(depsgraph: Any, wanted: Callable[[Any], bool] = lambda _: True) -> list[VisibleSplats]:
