@@ -70,6 +70,7 @@ def _check(seen: dict[str, Any]) -> None:
     output = seen["output"]
     for when in ("installed", "enabled_again"):
         assert seen[when]["enabled"] and seen[when]["properties"], output
+        assert "SPLINESCAPE_OT_generate" in seen[when]["operators"]
     assert seen["from_wheels"] == [True, True, True], output
     assert seen["curve"], "the connection is encrypted by what pyzmq brings"
     assert not seen["torch"]
