@@ -21,6 +21,10 @@ BLUR_PX2 = 0.3
 CARD_REACH = 3.33
 """Half the size of a card in standard deviations: there, even an opaque splat has faded to 1 / 255."""
 
+STAGGER = 5e-4
+"""Cards are moved along the view by up to this part of their distance, each by another one. Those of a wall that is
+parallel to the picture would lie in one plane, and Cycles steps over what lies right behind a hit."""
+
 NEAR = 0.01
 """Splats nearer to the camera's plane than this are left out."""
 
@@ -90,7 +94,10 @@ def add_cards(
     visible = graph.out(
         "GeometryNodeDeleteGeometry", points, graph.math("LESS_THAN", depth, NEAR), domain="POINT"
     )
-    return _instances(graph, visible, facing, size, _card(graph, surface))
+    staggered = graph.vector("SCALE", from_camera)
+    graph.connect(staggered.node.inputs["Scale"], graph.out("FunctionNodeRandomValue", 1.0, 1.0 + STAGGER))
+    place = graph.vector("ADD", staggered, camera.outputs["Location"])
+    return _instances(graph, visible, place, facing, size, _card(graph, surface))
 
 
 def _covariance(
@@ -148,7 +155,7 @@ def _card(graph: Graph, surface: Value) -> bpy.types.NodeSocket:
 
 
 def _instances(
-    graph: Graph, points: Value, rotation: Value, size: Value, card: Value
+    graph: Graph, points: Value, place: Value, rotation: Value, size: Value, card: Value
 ) -> bpy.types.NodeSocket:
     """Cards on new points that carry the colour alone: made real, each attribute would be there four times."""
     count = first_output(graph.add("GeometryNodeAttributeDomainSize", points, component="POINTCLOUD"))
@@ -157,9 +164,7 @@ def _instances(
         index = graph.out("GeometryNodeInputIndex")
         return graph.out("GeometryNodeSampleIndex", points, value, index, data_type=data_type)
 
-    bare = graph.out(
-        "GeometryNodePoints", count, sampled(graph.out("GeometryNodeInputPosition"), "FLOAT_VECTOR")
-    )
+    bare = graph.out("GeometryNodePoints", count, sampled(place, "FLOAT_VECTOR"))
     color = graph.add("GeometryNodeInputNamedAttribute", material.COLOR, data_type="FLOAT_COLOR")
     bare = graph.out(
         "GeometryNodeStoreNamedAttribute",

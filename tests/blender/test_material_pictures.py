@@ -218,3 +218,25 @@ def test_splats_are_seen_in_a_mirror(pictures: Path) -> None:
     # Turned by half a turn, (x, y, z) stands at (-x, y, -z), and in the mirror at (-x, y, z + 2).
     assert _pixel(picture, (-0.4, -0.4, 4)) == pytest.approx([1, 0, 0], abs=0.05)
     assert _pixel(picture, (0.8, 0.7, 6)) == pytest.approx([0, 0, 1], abs=0.05)
+
+
+@pytest.mark.slow
+def test_a_wall_parallel_to_the_picture_has_no_holes(pictures: Path) -> None:
+    """Its cards would lie in one plane, of which Cycles finds only one at a time."""
+    step = 2 * 2.0 / 96
+    x, y = np.meshgrid(np.arange(-1.5, 1.5, step), np.arange(-1.5, 1.5, step))
+    n = x.size
+    wall = SplatArrays(
+        np.stack([x.ravel(), y.ravel(), np.full(n, 2.0)], axis=1).astype(np.float32),
+        np.tile(np.log(np.float32([0.6 * step, 0.6 * step, 0.01 * step])), (n, 1)),
+        np.tile(np.float32([1, 0, 0, 0]), (n, 1)),
+        np.full(n, 3, np.float32),
+        np.full((n, 1, 3), 0.4 / SH_C0, np.float32),
+    )
+    show(wall)
+    add_camera(K_33, SIZE, SIZE, np.eye(4))
+    expected = backend_render(pictures, wall, np.eye(4), K_33, SIZE, SIZE)["rgb"]
+    rendered = render(pictures, "wall")
+    assert expected.min() > 0.85
+    assert rendered.min() > 0.85
+    assert psnr(rendered, expected) >= 36

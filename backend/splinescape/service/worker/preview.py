@@ -42,19 +42,11 @@ def thumbnail(picture: NDArray[np.uint8]) -> bytes:
     return file.getvalue()
 
 
-class DepthRange:
-    """Grey pictures of depth whose range is that of the first, so that frames of one scene can be compared."""
-
-    def __init__(self) -> None:
-        self._near_far: tuple[float, float] | None = None
-
-    def picture(self, depth_hw: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """(H, W) grey, near is white, nothing there is black."""
-        if self._near_far is None:
-            there = depth_hw[np.isfinite(depth_hw)]
-            near, far = np.percentile(there, [1, 99]) if there.size else (1.0, 2.0)
-            self._near_far = (float(near), float(max(far, near * 1.01)))
-        return depth_preview(depth_hw, *self._near_far)
+def depth_picture(depth_hw: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """(H, W) grey, near is white, nothing there is black; the range is that of the picture itself."""
+    there = depth_hw[np.isfinite(depth_hw)]
+    near, far = np.percentile(there, [1, 99]) if there.size else (1.0, 2.0)
+    return depth_preview(depth_hw, float(near), float(max(far, near * 1.01)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from splinescape.protocol.wire import Buffer, Message
 from splinescape.scene.meta import SceneMeta
 from splinescape.scene.splats import Splats
 from splinescape.service.worker.joblog import JobLog
-from splinescape.service.worker.preview import DepthRange, PreviewFolder, Shown, thumbnail
+from splinescape.service.worker.preview import PreviewFolder, Shown, depth_picture, thumbnail
 
 _PROGRESS_INTERVAL_S = 0.25
 _LONGEST_EVENT = 48 * 2**10
@@ -46,7 +46,6 @@ class Relay:
         self._show = show
         self._log = log
         self._preview = PreviewFolder(folder)
-        self._depths = DepthRange()
         self._meta = SceneMeta()
         self._waiting: list[tuple[Shown, int]] = []
         self._latest: Shown | None = None
@@ -95,7 +94,7 @@ class Relay:
         for shown, new_splats in self._waiting:
             pictures = (
                 Buffer.of_bytes("rgb", thumbnail(to_uint8(shown.frame.rgb))),
-                Buffer.of_bytes("depth", thumbnail(self._depths.picture(shown.frame.depth))),
+                Buffer.of_bytes("depth", thumbnail(depth_picture(shown.frame.depth))),
             )
             self._tell("frame", {**shown.facts(), "new_splats": new_splats, "splats": info}, pictures)
         self._waiting.clear()
