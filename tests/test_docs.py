@@ -17,6 +17,7 @@ from splinescape.service.settings import ServiceSettings
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OTHER_TOOLS = {
+    "--python-exit-code",
     "--python-expr",
     "--extra-index-url",
     "--quick",

@@ -21,7 +21,7 @@ BLUR_PX2 = 0.3
 CARD_REACH = 3.33
 """Half the size of a card in standard deviations: there, even an opaque splat has faded to 1 / 255."""
 
-STAGGER = 2e-3
+STAGGER = 1e-4
 """Cards are moved along the view by up to this part of their distance, each by another one. Those of a wall that is
 parallel to the picture would lie in one plane, and Cycles steps over what lies right behind a hit."""
 

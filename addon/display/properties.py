@@ -58,7 +58,7 @@ class SplatDisplay(bpy.types.PropertyGroup):
         update=_changed,
     )
     face_camera: bpy.props.BoolProperty(
-        name="Face Camera in Renders",
+        name="Face Camera",
         description=(
             "Render each splat as a card towards the scene's camera, as splat viewers do. "
             "Off: as a ball of light, for mirrors and shadows seen from very different directions; "
