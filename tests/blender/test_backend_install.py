@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,9 +100,7 @@ def test_the_button_installs_a_backend_that_starts_and_answers(online: Any, fold
     assert "Out of date" in backend().status() and "click Install Again" in backend().status()
     assert "Out of date" in error_of(bpy.ops.splinescape.start_backend)
 
-    began = time.perf_counter()
     assert bpy.ops.splinescape.remove_backend() == {"FINISHED"}
     assert "click Install Backend" in backend().status()
     assert not list(folder.glob("env-*")) and not list(folder.glob("removed-*"))
-    assert time.perf_counter() - began < 30
     assert MODULE in bpy.context.preferences.addons

@@ -186,20 +186,20 @@ def test_another_file_is_read_anew() -> None:
 def test_reading_and_drawing_are_quick() -> None:
     bpy.ops.splinescape.add_path(shape="SPIRAL")
     update()
-    began = time.perf_counter()
+    began = time.thread_time()
     for _ in range(20):
         state = update()
-    read = (time.perf_counter() - began) / 20
-    began = time.perf_counter()
+    read = (time.thread_time() - began) / 20
+    began = time.thread_time()
     for _ in range(20):
         overlay.drawing(state, 100, 1.0)
-    prepared = (time.perf_counter() - began) / 20
+    prepared = (time.thread_time() - began) / 20
     add_wall(4.0, n=1000)  # a million splats
     update()
-    began = time.perf_counter()
+    began = time.thread_time()
     for _ in range(5):
         update()
-    large = (time.perf_counter() - began) / 5
+    large = (time.thread_time() - began) / 5
     print(
         f"read {1e3 * read:.1f} ms, prepare 100 {1e3 * prepared:.1f} ms, read with 1 M splats {1e3 * large:.1f} ms"
     )
