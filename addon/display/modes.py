@@ -40,11 +40,15 @@ def splat_count(obj: bpy.types.Object) -> int:
     return 0 if position is None else len(position.data)
 
 
-def apply_mode(obj: bpy.types.Object) -> None:
+def apply_mode(obj: bpy.types.Object, tidy: bool = True) -> None:
     """Show `obj` as `obj.splinescape.display` says. Objects that are linked or hold no splats stay as they are.
 
     Any number of calls leaves what one call leaves. In the mode SPLATS the viewport has only the edges of the
     bounding box, to click on: the splats are drawn over them. What renders see does not depend on the mode.
+
+    Args:
+        tidy: remove groups and materials that nothing uses any more. Not from a handler: others that are called after
+            it still look at what the dependency graph has just updated, and would read freed memory.
     """
     if not is_splats(obj) or obj.library is not None:
         return
@@ -53,13 +57,14 @@ def apply_mode(obj: bpy.types.Object) -> None:
     changed |= _apply_cards(obj)
     if changed:
         obj.update_tag()
-        shared.remove_unused()
+        if tidy:
+            shared.remove_unused()
 
 
 def sync_engine(scene: bpy.types.Scene) -> None:
-    """Give each splat object of the scene the form that the scene's render engine renders best."""
+    """Give each splat object of the scene the form that the scene's render engine renders best; for handlers."""
     for obj in splat_objects(scene):
-        apply_mode(obj)
+        apply_mode(obj, tidy=False)
 
 
 def set_inputs(modifier: bpy.types.NodesModifier, values: dict[str, Any]) -> bool:

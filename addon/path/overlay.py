@@ -26,6 +26,9 @@ _REST = 5.0
 """After reading, this many times as long as it took is waited: heavy scenes are read less often."""
 _LINE_WIDTH = 1.5
 
+_WATCHED = (bpy.types.Object, bpy.types.Curve, bpy.types.Camera, bpy.types.PointCloud, bpy.types.Action)
+"""What a path, its target and the scene are made of."""
+
 
 @dataclass(eq=False)
 class _Memory:
@@ -166,10 +169,9 @@ def _on_change(scene: Any, depsgraph: Any = None) -> None:
     memory = _memory(scene)
     if path_object(scene) is None and memory.state is None:
         return
-    keyed = [
-        each.id.original.as_pointer() for each in depsgraph.updates if isinstance(each.id, bpy.types.Action)
-    ]
-    moved = [each.id.original.as_pointer() for each in depsgraph.updates if _is_real(each)]
+    updates = [each for each in depsgraph.updates if isinstance(each.id, _WATCHED)]
+    keyed = [each.id.original.as_pointer() for each in updates if isinstance(each.id, bpy.types.Action)]
+    moved = [each.id.original.as_pointer() for each in updates if _is_real(each)]
     if not _addresses(scene, "guide").isdisjoint(keyed):
         memory.turns = None
         _mark(scene)
