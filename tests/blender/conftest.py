@@ -6,6 +6,7 @@ The working tree is switched on as an extension: a folder of links stands where 
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,30 @@ os.environ["BLENDER_USER_RESOURCES"] = _resources.name
 _link_extension(Path(_resources.name))
 
 import bpy  # noqa: E402
+
+_sessions: list[pytest.Session] = []
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    _sessions.append(session)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave before Blender 4.2 frees itself.
+
+    After an extension with property callbacks was switched off it crashes there, and the run counts as failed
+    although every test has passed. Blender 4.5 and later do not.
+    """
+    if bpy.app.version >= (4, 5) or not _sessions:
+        return
+    _resources.cleanup()
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        reporter.flush()
+    for stream in {sys.stdout, sys.__stdout__, sys.stderr, sys.__stderr__} - {None}:
+        stream.flush()
+    os._exit(int(_sessions[-1].exitstatus))
 
 
 @pytest.fixture(scope="session", autouse=True)
