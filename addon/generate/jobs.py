@@ -84,7 +84,8 @@ class Running:
         """Write what is new into the .blend."""
         if self.view.connection != "lost" or _is_starting():
             self._connected_at = time.monotonic()
-        self._remember(scene)
+        if not self._remember(scene):
+            return
         if not self._lens_set and self.view.input_frame is not None:
             self._set_lens(scene)
         if self.view.summary is not None and self.view.summary is not self._summary:
@@ -98,11 +99,24 @@ class Running:
         elif arrived.final or time.monotonic() >= self._import_at:
             self._take_over(scene, arrived)
 
-    def _remember(self, scene: bpy.types.Scene) -> None:
-        """The job's name in the .blend; undo may have taken it back."""
+    def _remember(self, scene: bpy.types.Scene) -> bool:
+        """See that the .blend has the job's name; undo may have taken it back.
+
+        Returns:
+            False when the .blend has gone back to another job after this one was over: that was meant.
+        """
         own = scene.splinescape.generate
-        if self.view.job and own.job != self.view.job:
-            own.job, own.job_name, own.sent, own.delivered = self.view.job, self.view.name, self.sent, False
+        if not self.view.job or own.job == self.view.job:
+            return True
+        if self.follower.finished:
+            return False
+        made = splats_object(scene)
+        if made is not None and made.get("splinescape_job") != self.view.job:
+            set_aside(scene)
+        own.result = own.summary = ""
+        own.job, own.job_name, own.sent, own.delivered = self.view.job, self.view.name, self.sent, False
+        self._summary = None
+        return True
 
     def _set_lens(self, scene: bpy.types.Scene) -> None:
         self._lens_set = True
@@ -154,7 +168,9 @@ class Running:
     def _show(self, scene: bpy.types.Scene, arrived: Arrived) -> None:
         own = scene.splinescape.generate
         placement = _placement(self.sent)
-        made = show_splats(scene, arrived.path, scene_placement(scene) if placement is None else placement)
+        made = show_splats(
+            scene, arrived.path, scene_placement(scene) if placement is None else placement, self.view.job
+        )
         _describe(made, self.view.job, self.sent)
         if arrived.final:
             made["splinescape_source"] = places.for_blend(arrived.path)
@@ -330,7 +346,7 @@ def import_saved(scene: bpy.types.Scene, path: Path) -> None:
     """
     own = scene.splinescape.generate
     placement = _placement(own.sent)
-    made = show_splats(scene, path, scene_placement(scene) if placement is None else placement)
+    made = show_splats(scene, path, scene_placement(scene) if placement is None else placement, own.job)
     _describe(made, own.job, own.sent)
     made["splinescape_source"] = places.for_blend(path)
     own.delivered = True

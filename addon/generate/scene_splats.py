@@ -22,16 +22,22 @@ def splats_object(scene: bpy.types.Scene) -> bpy.types.Object | None:
     return made if made is not None and made.name in scene.objects else None
 
 
-def show_splats(scene: bpy.types.Scene, path: Path, placement: NDArray[np.float64]) -> bpy.types.Object:
-    """Put a file's splats into the scene's splat object, which is made if there is none.
+def show_splats(
+    scene: bpy.types.Scene, path: Path, placement: NDArray[np.float64], job: str
+) -> bpy.types.Object:
+    """Put a file's splats into the scene's splat object, which is made if there is none, or only another job's.
 
     Args:
         placement: (4, 4) Blender's world from the scene's world; only for a new object, which may be moved later.
+        job: the service's name for the job that has made them.
 
     Raises:
         InputError: the file cannot be read. RuntimeError: Blender is in a mode in which nothing can be made.
     """
     made = splats_object(scene)
+    if made is not None and made.get("splinescape_job", job) != job:
+        set_aside(scene)
+        made = None
     if made is None:
         made = scene.splinescape.generate.scene_object = _import(scene, path, placement)
         return made

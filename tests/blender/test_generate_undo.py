@@ -1,0 +1,79 @@
+"""Undo and loading change the .blend behind a job's back: no splats of another job are lost by that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+from bl_ext.user_default.splinescape.generate import jobs
+from bl_ext.user_default.splinescape.generate.follower import Follower
+from bl_ext.user_default.splinescape.generate.job_view import Arrived, JobView
+from bl_ext.user_default.splinescape.generate.scene_splats import show_splats, splats_object
+
+from splinescape.io.formats import save_arrays
+from splinescape.io.splat_arrays import SplatArrays
+from splinescape.scene.meta import SceneMeta
+
+A, B = "a" * 32, "b" * 32
+
+
+def splat_file(path: Path, n: int) -> Path:
+    arrays = SplatArrays(
+        means=np.ones((n, 3), np.float32),
+        log_scales=np.zeros((n, 3), np.float32),
+        quats=np.tile(np.float32([1, 0, 0, 0]), (n, 1)),
+        opacity_logits=np.zeros(n, np.float32),
+        sh=np.zeros((n, 1, 3), np.float32),
+    )
+    save_arrays(path, arrays, SceneMeta())
+    return path
+
+
+def count(made: bpy.types.Object) -> int:
+    return len(made.data.attributes["position"].data)
+
+
+@pytest.fixture
+def first(tmp_path: Path) -> bpy.types.Object:
+    """The scene of job A, delivered."""
+    own = bpy.context.scene.splinescape.generate
+    own.job, own.result, own.delivered = A, "//first.ply", True
+    made = show_splats(bpy.context.scene, splat_file(tmp_path / "a.ply", 3), np.eye(4), A)
+    made["splinescape_job"] = A
+    return made
+
+
+def follow(state: str, tmp_path: Path) -> jobs.Running:
+    """Job B, submitted before an undo took the .blend back to job A."""
+    return jobs.Running(Follower(JobView("b", B, state), tmp_path, lambda _view: tmp_path / "gf.ply"), "{}")
+
+
+def test_the_splats_before_stay_when_a_running_job_survives_an_undo(
+    first: bpy.types.Object, tmp_path: Path
+) -> None:
+    scene = bpy.context.scene
+    running = follow("running", tmp_path)
+    running.view.arrived = Arrived(splat_file(tmp_path / "b.ply", 5), 0, 5, final=False)
+    running.update(scene)
+    own = scene.splinescape.generate
+    assert (own.job, own.result, own.delivered) == (B, "", False)
+    assert (count(first), first.hide_render) == (3, True)
+    assert count(splats_object(scene)) == 5
+
+
+def test_an_undo_after_a_job_is_over_is_left_as_it_is(first: bpy.types.Object, tmp_path: Path) -> None:
+    scene = bpy.context.scene
+    follow("cancelled", tmp_path).update(scene)
+    own = scene.splinescape.generate
+    assert (own.job, own.result, own.delivered) == (A, "//first.ply", True)
+    assert splats_object(scene) == first
+    assert not first.hide_render
+
+
+def test_splats_of_another_job_are_never_replaced(first: bpy.types.Object, tmp_path: Path) -> None:
+    scene = bpy.context.scene
+    made = show_splats(scene, splat_file(tmp_path / "b.ply", 5), np.eye(4), B)
+    assert made != first
+    assert (count(first), first.hide_render, count(made)) == (3, True, 5)
