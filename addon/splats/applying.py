@@ -16,6 +16,7 @@ def apply_transform(applied: Any) -> None:
 
     Raises:
         ValueError: the object holds no splats, or its scale is zero; nothing was changed.
+        RuntimeError: the object is being edited or may not be changed.
     """
     matrix = np.array(applied.matrix_basis, np.float64)
     if same_matrix(matrix, np.eye(4)):

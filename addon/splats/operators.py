@@ -201,7 +201,7 @@ class ApplySplatTransform(bpy.types.Operator):
             try:
                 apply_transform(each)
                 done += 1
-            except (ValueError, MemoryError) as error:
+            except (ValueError, RuntimeError, MemoryError) as error:
                 self.report(
                     {"ERROR"}, _rpt("{} stays as it was: {}").format(each.name, _sentence(error, each.name))
                 )

@@ -54,7 +54,13 @@ def create_object(name: str, splats: SplatArrays, matrix_world: Any) -> Any:
 
 
 def replace_splats(made: Any, splats: SplatArrays) -> None:
-    """Give an object other splats; its place, modifiers, materials and custom properties stay."""
+    """Give an object other splats; its place, modifiers, materials and custom properties stay.
+
+    Raises:
+        RuntimeError: the object is being edited or may not be changed; it is as it was.
+    """
+    if made.mode != "OBJECT":  # Blender would ignore the other data without a word
+        raise RuntimeError(f"'{made.name}' is being edited: switch to Object Mode")
     old = made.data
     new = _new_pointcloud(old.name, splats)
     for material in old.materials:
@@ -63,6 +69,9 @@ def replace_splats(made: Any, splats: SplatArrays) -> None:
         new[key] = value
     name = old.name
     made.data = new
+    if made.data != new:
+        bpy.data.pointclouds.remove(new)
+        raise RuntimeError(f"Blender keeps the splats of '{made.name}' as they are: make the object local")
     if not old.users:
         bpy.data.pointclouds.remove(old)
     new.name = name

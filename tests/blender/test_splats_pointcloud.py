@@ -129,6 +129,19 @@ def test_splats_arrive_while_something_else_is_edited(mode: str) -> None:
     assert (bpy.context.mode, bpy.context.active_object.name) == (edited, "Cube")
 
 
+def test_while_the_splats_themselves_are_edited_replacing_says_so_and_leaves_nothing_behind() -> None:
+    made = link(create_object("test", make_splats(10), np.eye(4)))
+    bpy.context.view_layer.objects.active = made
+    bpy.ops.object.mode_set(mode="EDIT")
+    before = ids()
+    with pytest.raises(RuntimeError, match="Object Mode"):
+        replace_splats(made, make_splats(20))
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert (ids(), len(read_splats(made))) == (before, 10)
+    replace_splats(made, make_splats(20))
+    assert len(read_splats(made)) == 20
+
+
 def test_replacing_leaves_other_objects_with_the_same_data_alone() -> None:
     first = create_object("first", make_splats(10), np.eye(4))
     second = first.copy()
