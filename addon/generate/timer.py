@@ -40,9 +40,9 @@ def tick() -> float:
     if working or watched:
         try:
             jobs.tick(_BUDGET_MS)
+            _redraw_if_changed()
         except Exception:  # whatever it is, Blender would never call again
             log.exception("following jobs failed")
-        _redraw_if_changed()
     return _WORKING_S if working else _WATCHED_S if watched else _IDLE_S
 
 
@@ -61,12 +61,9 @@ def _redraw_if_changed() -> None:
 
 
 @persistent
-def _before_load(_path: object) -> None:
-    jobs.forget_all()
-
-
-@persistent
 def _after_load(_path: object) -> None:
+    """Not before loading: a file that cannot be opened leaves the present one as it is."""
+    jobs.forget_all()
     jobs.reattach_saved()
 
 
@@ -76,7 +73,6 @@ def _after_undo(_scene: object) -> None:
 
 
 _HANDLERS = (
-    (bpy.app.handlers.load_pre, _before_load),
     (bpy.app.handlers.load_post, _after_load),
     (bpy.app.handlers.undo_post, _after_undo),
     (bpy.app.handlers.redo_post, _after_undo),

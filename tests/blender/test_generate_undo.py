@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import bpy
 import numpy as np
 import pytest
-from bl_ext.user_default.splinescape.generate import jobs
+from bl_ext.user_default.splinescape.generate import jobs, timer
 from bl_ext.user_default.splinescape.generate.follower import Follower
 from bl_ext.user_default.splinescape.generate.job_view import Arrived, JobView
 from bl_ext.user_default.splinescape.generate.scene_splats import show_splats, splats_object
@@ -77,3 +78,30 @@ def test_splats_of_another_job_are_never_replaced(first: bpy.types.Object, tmp_p
     made = show_splats(scene, splat_file(tmp_path / "b.ply", 5), np.eye(4), B)
     assert made != first
     assert (count(first), first.hide_render, count(made)) == (3, True, 5)
+
+
+@pytest.fixture
+def followed() -> Iterator[str]:
+    """A job of the open .blend."""
+    jobs.attach(bpy.context.scene, B)
+    yield B
+    jobs.forget_all()
+
+
+def test_a_file_that_cannot_be_opened_leaves_the_job_of_the_open_one(followed: str, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.blend"
+    broken.write_bytes(b"BLENDER nothing of the kind")
+    with pytest.raises(RuntimeError):
+        bpy.ops.wm.open_mainfile(filepath=str(broken))
+    assert jobs.followed() == {followed}
+    bpy.ops.wm.read_homefile(use_empty=True)
+    assert not jobs.followed()
+
+
+def test_the_timer_outlives_what_goes_wrong_in_a_turn(followed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise TypeError("a mistake")
+
+    assert followed
+    monkeypatch.setattr(jobs, "changes", broken)
+    assert timer.tick() > 0
