@@ -6,7 +6,6 @@ Objects are only looked at, never changed: whose display mode is Splats is drawn
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import bpy
@@ -16,7 +15,7 @@ from .gpu.kept import KeptPacks
 from .gpu.packing import PackedSplats
 from .gpu.view import NEAR, View
 from .gpu.viewport_drawing import STEADY_S, ViewportSplats
-from .gpu.visible import VisibleSplats, visible_splats
+from .gpu.visible import VisibleSplats, Wanted, visible_splats
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +63,7 @@ def is_drawn_as_splats(candidate: Any) -> bool:
     return bool(candidate.splinescape.display.mode == "SPLATS")
 
 
-def draw_region(context: Any, wanted: Callable[[Any], bool], *, behind_scene: bool) -> None:
+def draw_region(context: Any, wanted: Wanted, *, behind_scene: bool) -> None:
     """Draw the wanted splats of the viewport of `context`; in a draw handler or `view_draw` only."""
     if _watch.broken:
         return
@@ -77,7 +76,7 @@ def draw_region(context: Any, wanted: Callable[[Any], bool], *, behind_scene: bo
         log.exception("splats cannot be drawn in the viewport")
 
 
-def _draw_region(context: Any, wanted: Callable[[Any], bool], behind_scene: bool) -> None:
+def _draw_region(context: Any, wanted: Wanted, behind_scene: bool) -> None:
     found = visible_splats(context.evaluated_depsgraph_get(), wanted)
     if not found:
         return
@@ -103,7 +102,7 @@ def _draw() -> None:
         return
     draw_region(
         context,
-        lambda each: is_drawn_as_splats(each) and each.visible_get(viewport=space),
+        lambda splats, shown: is_drawn_as_splats(splats) and shown.visible_get(viewport=space),
         behind_scene=True,
     )
 

@@ -88,7 +88,7 @@ class SplinescapeEngine(bpy.types.RenderEngine):
 
         gpu.state.active_framebuffer_get().clear(color=(0.0, 0.0, 0.0, 0.0))
         space = context.space_data
-        viewport.draw_region(context, lambda each: each.visible_get(viewport=space), behind_scene=False)
+        viewport.draw_region(context, lambda _, shown: shown.visible_get(viewport=space), behind_scene=False)
 
     def _go_on(self, done: float) -> bool:
         self.update_progress(done)

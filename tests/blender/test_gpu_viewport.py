@@ -18,7 +18,7 @@ from bl_ext.user_default.splinescape.display.gpu.packing import pack
 from bl_ext.user_default.splinescape.display.gpu.view import View
 from bl_ext.user_default.splinescape.display.gpu.viewport_drawing import ViewportSplats
 from bl_ext.user_default.splinescape.display.gpu.visible import visible_splats
-from gpu_support import add_splats, in_gpu_context, psnr, random_splats
+from gpu_support import add_camera, add_splats, in_gpu_context, psnr, random_splats
 
 WIDTH, HEIGHT = 160, 120
 FLIP = np.diag([1.0, -1, -1, 1])
@@ -146,9 +146,42 @@ def test_only_visible_objects_in_splat_mode_are_drawn() -> None:
     hidden.hide_set(True)
     points.splinescape.display.mode = "POINTS"
     depsgraph = bpy.context.evaluated_depsgraph_get()
-    found = visible_splats(depsgraph, lambda each: viewport.is_drawn_as_splats(each) and each.visible_get())
+    found = visible_splats(
+        depsgraph, lambda splats, shown: viewport.is_drawn_as_splats(splats) and shown.visible_get()
+    )
     assert [each.name for each in found] == ["Shown"]
     assert len(found[0].read()) == 5
+
+
+def test_instances_are_read_after_the_walk_and_go_by_their_own_mode() -> None:
+    made = add_splats(random_splats(3), name="Room")
+    library = bpy.data.collections.new("Library")
+    library.objects.link(made)
+    bpy.context.scene.collection.objects.unlink(made)
+    shown = []
+    for x in (1, 2):
+        shown.append(bpy.data.objects.new("Instance", None))
+        shown[-1].instance_type, shown[-1].instance_collection = "COLLECTION", library
+        shown[-1].location.x = x
+        bpy.context.scene.collection.objects.link(shown[-1])
+    asked = []
+
+    def wanted(splats: Any, by: Any) -> bool:
+        asked.append((splats, by))
+        return True
+
+    handlers = bpy.app.handlers.depsgraph_update_post
+    kept = list(handlers)
+    handlers.clear()  # what they look up may keep objects alive that others do not
+    try:
+        found = visible_splats(bpy.context.evaluated_depsgraph_get(), wanted)
+    finally:
+        handlers.extend(kept)
+    assert [(each.name, len(each.read()), each.world_T_object[0, 3]) for each in found] == [
+        ("Room", 3, 1),
+        ("Room", 3, 2),
+    ]
+    assert asked == [(made, each) for each in shown]
 
 
 def test_changed_splats_are_read_again() -> None:
@@ -183,6 +216,7 @@ def test_a_new_file_begins_with_nothing() -> None:
 
 
 def test_the_artists_modifiers_count_and_those_of_the_display_do_not() -> None:
+    bpy.context.scene.render.engine = "CYCLES"
     made = add_splats(random_splats(50, harmonics=4), name="Room")
     made.splinescape.display.mode = "MATERIAL"
 
@@ -199,6 +233,8 @@ def test_the_artists_modifiers_count_and_those_of_the_display_do_not() -> None:
     move.inputs["Offset"].default_value = 1, 0, 0
     nodes.links.new(first.outputs[0], move.inputs["Geometry"])
     nodes.links.new(move.outputs["Geometry"], last.inputs[0])
-    made.modifiers.clear()
+    add_camera(np.array([[16, 0, 8], [0, 16, 8], [0, 0, 1.0]]), 16, 16, np.eye(4))
     made.modifiers.new("Move", "NODES").node_group = nodes
+    assert "Splinescape Colour" in made.modifiers
+    assert np.allclose(read().sh, stored.sh, atol=1e-5), "the colour as seen is not read as the splats' own"
     assert np.allclose(read().means - stored.means, (1, 0, 0), atol=1e-5)
