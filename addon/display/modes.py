@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import bpy
@@ -84,7 +85,8 @@ def input_value(modifier: bpy.types.NodesModifier, identifier: str) -> Any:
 
 
 def _set_input(modifier: bpy.types.NodesModifier, identifier: str, value: Any) -> bool:
-    if input_value(modifier, identifier) == value:
+    now = input_value(modifier, identifier)
+    if now is not None and math.isclose(now, value, rel_tol=1e-6):  # Blender keeps floats in single precision
         return False
     if hasattr(modifier, "properties"):
         getattr(modifier.properties.inputs, identifier).value = value
@@ -118,12 +120,11 @@ def _apply_cards(obj: bpy.types.Object) -> bool:
     has_materials = scene.render.engine == "CYCLES" or uses_eevee(scene)
     has_cards = has_materials and display.face_camera and angle > 0 and not is_native(obj)
     is_rendered = scene.render.engine != _OWN_ENGINE and not has_cards
-    changed = shown.show_render != is_rendered
-    shown.show_render = is_rendered
+    changed = _set(shown, "show_render", is_rendered)
     if not has_cards:
         return _remove_modifier(obj, CARDS_MODIFIER) or changed
     modifier, is_new = _modifier(obj, CARDS_MODIFIER, geometry.cards_group())
-    modifier.show_viewport = False
+    is_new |= _set(modifier, "show_viewport", False)
     values = {
         geometry.PIXEL_ANGLE: angle,
         geometry.SLANT_LIMIT: cards.slant_limit(scene),
@@ -140,11 +141,15 @@ def _apply_color(obj: bpy.types.Object) -> bool:
     if count == 0:
         return _remove_modifier(obj, COLOR_MODIFIER)
     modifier, changed = _modifier(obj, COLOR_MODIFIER, harmonics.color_group(count))
-    shows_colors = display.mode == "MATERIAL"
-    if modifier.show_viewport != shows_colors:
-        modifier.show_viewport = shows_colors
-        changed = True
-    return changed
+    return _set(modifier, "show_viewport", display.mode == "MATERIAL") or changed
+
+
+def _set(owner: Any, name: str, value: bool) -> bool:
+    """Set a property that has another value; whether it had. Setting it to the same would evaluate the object again."""
+    if getattr(owner, name) == value:
+        return False
+    setattr(owner, name, value)
+    return True
 
 
 def _modifier(

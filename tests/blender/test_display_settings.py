@@ -51,6 +51,22 @@ def test_the_own_engine_gets_the_splats_themselves(obj: bpy.types.Object) -> Non
     assert not any(each.show_render for each in obj.modifiers)
 
 
+def test_a_render_with_nothing_to_change_changes_nothing(obj: bpy.types.Object) -> None:
+    bpy.context.view_layer.update()
+    changed: list[str] = []
+
+    def note(_scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
+        changed.extend(each.id.name for each in depsgraph.updates if isinstance(each.id, bpy.types.Object))
+
+    bpy.app.handlers.depsgraph_update_post.append(note)
+    try:
+        modes.sync_engine(bpy.context.scene)
+        bpy.context.view_layer.update()
+    finally:
+        bpy.app.handlers.depsgraph_update_post.remove(note)
+    assert obj.name not in changed
+
+
 def test_cards_need_a_camera_with_perspective(obj: bpy.types.Object) -> None:
     assert modes.CARDS_MODIFIER in obj.modifiers
     bpy.context.scene.camera.data.type = "ORTHO"
