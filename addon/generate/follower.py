@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -296,9 +297,8 @@ class Follower:
         arrived = self.view.arrived
         if arrived is None:
             return
-        if not arrived.final:
-            arrived.path.unlink(missing_ok=True)
         self._set(arrived=None)
+        _tidy_up(arrived)
 
     @property
     def finished(self) -> bool:
@@ -347,11 +347,18 @@ class Follower:
         if self._client is not None and self.view.job:
             self._client.unwatch(self.view.job)
         self._client = None
-        if self.view.arrived is not None and not self.view.arrived.final:
-            self.view.arrived.path.unlink(missing_ok=True)
+        if self.view.arrived is not None:
+            _tidy_up(self.view.arrived)
 
     def _set(self, **facts: Any) -> None:
         for name, value in facts.items():
             if getattr(self.view, name) != value:
                 setattr(self.view, name, value)
                 self.view.changes += 1
+
+
+def _tidy_up(arrived: Arrived) -> None:
+    """Delete a preview; Windows refuses that while somebody looks into it."""
+    if not arrived.final:
+        with suppress(OSError):
+            arrived.path.unlink(missing_ok=True)

@@ -84,7 +84,7 @@ class Running:
         """Write what is new into the .blend."""
         if self.view.connection != "lost" or _is_starting():
             self._connected_at = time.monotonic()
-        if not self._remember(scene):
+        if _is_busy() or not self._remember(scene):
             return
         if not self._lens_set and self.view.input_frame is not None:
             self._set_lens(scene)
@@ -92,7 +92,7 @@ class Running:
             self._summary = self.view.summary
             scene.splinescape.generate.summary = json.dumps(self._summary)
         arrived = self.view.arrived
-        if arrived is None or _is_busy() or time.monotonic() < self._busy_until:
+        if arrived is None or time.monotonic() < self._busy_until:
             return
         if not arrived.final and (not self.previews or self.view.state == "done"):
             self.follower.imported()
@@ -134,8 +134,9 @@ class Running:
 
     def _take_over(self, scene: bpy.types.Scene, arrived: Arrived) -> None:
         begin = time.monotonic()
+        undone, self.undone = self.undone, False
         try:
-            if self._was_deleted(scene):
+            if self._was_deleted(scene, undone):
                 self.problem = (
                     ""
                     if not arrived.final
@@ -145,6 +146,7 @@ class Running:
                 self._show(scene, arrived)
         except RuntimeError as error:  # a mode in which operators refuse to work
             log.info("splats wait: %s", error)
+            self.undone = undone
             self._busy_until = time.monotonic() + _REFUSED_PAUSE_S
             return
         except (SplinescapeError, OSError, ValueError) as error:
@@ -154,15 +156,16 @@ class Running:
             self.problem = (
                 f"The splats cannot be imported ({error}): please report what the system console says"
             )
-        if arrived.final:
-            self._keep_result(scene, arrived)
-        self.follower.imported()
-        now = time.monotonic()
-        self._import_at = now + max(_LEAST_PAUSE_S, _PAUSE_FACTOR * (now - begin))
+        try:
+            if arrived.final:
+                self._keep_result(scene, arrived)
+        finally:
+            self.follower.imported()
+            now = time.monotonic()
+            self._import_at = now + max(_LEAST_PAUSE_S, _PAUSE_FACTOR * (now - begin))
 
-    def _was_deleted(self, scene: bpy.types.Scene) -> bool:
+    def _was_deleted(self, scene: bpy.types.Scene, undone: bool) -> bool:
         """Whether the artist has deleted the growing splats; undo may take them away too, but means no such thing."""
-        undone, self.undone = self.undone, False
         return self._shown and not undone and splats_object(scene) is None
 
     def _show(self, scene: bpy.types.Scene, arrived: Arrived) -> None:
