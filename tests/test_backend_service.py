@@ -143,6 +143,32 @@ def test_a_mistake_is_said_at_once(tmp_path: Path, script: str, expected: str) -
     assert expected in local.status
 
 
+def test_two_blenders_on_one_folder_leave_each_others_files_and_a_connected_one_is_not_killed(
+    tmp_path: Path,
+) -> None:
+    logs = tmp_path / "jobs" / "logs"
+    logs.mkdir(parents=True)
+    others, outdated = logs / "start-1.json", logs / "start-2.json"
+    for file in (others, outdated):
+        file.write_text('{"event": "ready"}\n')
+    os.utime(outdated, (0, 0))
+    fake = tmp_path / "python"
+    fake.write_text("#!/bin/sh\nexec sleep 60\n")
+    fake.chmod(0o755)
+    local = LocalBackend(tmp_path / "jobs")
+    local.start(fake)
+    try:
+        assert others.exists() and not outdated.exists()
+        assert (logs / f"start-{os.getpid()}.json").exists()
+        local.tick()
+        assert local.state == "starting"
+        local.tick(connected=True)
+        assert local.state == "running"
+    finally:
+        local.stop()
+        wait(local.tick, lambda: local.state == "stopped", 10)
+
+
 def test_a_python_that_is_gone_and_a_folder_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BackendError, match="could not be started"):
         LocalBackend(tmp_path / "jobs").start(tmp_path / "none")

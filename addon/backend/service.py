@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -26,6 +27,8 @@ _RESTARTS = 3
 _FIRST_WAIT_S = 1.0
 _STEADY_S = 300.0
 _LONGEST_TAIL = 20_000
+_KEPT_S = 24 * 3600.0
+"""For so long, what the services said that other Blenders have started stays."""
 
 
 class LocalBackend:
@@ -60,11 +63,15 @@ class LocalBackend:
     @property
     def start_log(self) -> Path:
         """Everything that the process which was started here has printed."""
-        return self.data_dir / "logs" / "start.log"
+        return self._start_file("log")
 
     @property
     def _ready_file(self) -> Path:
-        return self.data_dir / "logs" / "start.json"
+        return self._start_file("json")
+
+    def _start_file(self, suffix: str) -> Path:
+        # Of this Blender alone: another one may be starting a service on the same folder.
+        return self.data_dir / "logs" / f"start-{os.getpid()}.{suffix}"
 
     @property
     def pid(self) -> int | None:
@@ -123,6 +130,10 @@ class LocalBackend:
         for file in (self.start_log, self._ready_file):
             with contextlib.suppress(OSError):
                 file.unlink(missing_ok=True)
+        for file in self.start_log.parent.glob("start-*"):
+            with contextlib.suppress(OSError):
+                if time.time() - file.stat().st_mtime > _KEPT_S:
+                    file.unlink()
 
     def tick(self, connected: bool = False) -> None:
         """Look how it is.
@@ -142,7 +153,7 @@ class LocalBackend:
         elif not self._alive():
             self._ended()
         elif self.state == "starting":
-            self._look_whether_ready(now)
+            self._look_whether_ready(now, connected)
         elif self.state == "stopping" and now >= self._deadline:
             kill(self._process)
         elif self.state == "running" and now >= self._steady_at:
@@ -151,8 +162,8 @@ class LocalBackend:
     def _alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def _look_whether_ready(self, now: float) -> None:
-        if self._said_ready():
+    def _look_whether_ready(self, now: float, connected: bool) -> None:
+        if connected or self._said_ready():
             self.state = "running"
             self._steady_at = now + _STEADY_S
         elif now >= self._deadline:
