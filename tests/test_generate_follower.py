@@ -146,6 +146,27 @@ def test_nothing_newer_is_fetched_before_the_last_was_taken_over(
     artist.leave()
 
 
+def test_a_result_that_cannot_be_written_is_said_and_not_tried_for_ever(
+    service: RunningService, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"where a folder should be")
+    follower = Follower.submitted(order(), tmp_path, lambda _view: tmp_path / "file" / "gf.ply")
+    artist = Artist(service.connection, follower)
+    artist.until(lambda: artist.follower.finished, 60)
+    assert artist.view.state == "done"
+    assert artist.view.problem().startswith("The finished scene cannot be fetched: cannot write")
+    assert artist.view.problem().endswith("Import Scene tries again")
+    artist.leave()
+
+    def refuse(_view: JobView) -> Path:
+        raise PermissionError("no place")
+
+    later = Artist(service.connection, Follower.attached(artist.view.job, "test", tmp_path, refuse))
+    later.until(lambda: later.follower.finished, 30)
+    assert "no place" in later.view.problem()
+    later.leave()
+
+
 def test_a_job_is_paused_resumed_and_cancelled(service: RunningService, tmp_path: Path) -> None:
     artist = Artist(service.connection, submitted(tmp_path, order(**LONGER)))
     artist.until(lambda: artist.view.state == "running" and artist.view.frames >= 1)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from splinescape.client import Call, Client, Event, FileInfo, JobInfo
-from splinescape.errors import SplinescapeError
+from splinescape.errors import InputError, SplinescapeError
 
 from .job_view import Arrived, InputFrame, JobView
 
@@ -23,6 +23,8 @@ _PARTS = frozenset({"expanded", "closing"})
 """Stages that are one frame each: the progress over all frames stays while they last."""
 _AGAIN_AFTER_S = 2.0
 _ASK_STATUS_EVERY_S = 2.0
+_WRITE_TRIES = 3
+"""So often a result is written in vain: another Blender may be fetching it to the same place."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ class Follower:
         self._wanted: FileInfo | None = None
         self._shown_revision = -1
         self._delivered = False
+        self._gave_up = False
+        self._in_vain = 0
         self._cancel_wanted = False
 
     @classmethod
@@ -193,7 +197,7 @@ class Follower:
         self.view.state = "gone" if state == "deleted" else state  # type: ignore[assignment]
         self.view.eta = None
         if state in ("queued", "running"):
-            self._delivered = False
+            self._delivered = self._gave_up = False
         if state != "running":
             self.view.step = self.view.total = 0
 
@@ -255,8 +259,12 @@ class Follower:
 
     def _begin_fetch(self, client: Client) -> None:
         if self.view.state == "done":
-            if not self._delivered:
-                path = self.result(self.view)
+            if not self._delivered and not self._gave_up:
+                try:
+                    path = self.result(self.view)
+                except OSError as error:
+                    self._give_up(str(error))
+                    return
                 self._fetching = Arrived(path, self._shown_revision + 1, 0, final=True)
                 self._fetch = client.fetch(self.view.job, RESULT, path)
             return
@@ -283,14 +291,29 @@ class Follower:
                 arrived=arriving, trouble="", fetched=(max(done, total),) * 2 if arriving.final else (0, 0)
             )
         elif arriving.final:
-            self._fetch_at = time.monotonic() + _AGAIN_AFTER_S
-            self._set(trouble=f"The finished scene cannot be fetched: {call.error}")
+            self._final_fetch_failed(call.error)
         elif getattr(call.error, "code", "") in ("superseded", "not_found"):
             self._shown_revision = max(
                 self._shown_revision, arriving.revision
             )  # a newer one is, or will be, told
         else:
             self._fetch_at = time.monotonic() + _AGAIN_AFTER_S
+
+    def _final_fetch_failed(self, error: SplinescapeError) -> None:
+        """Try again what may be better soon, which a full disk or a result that was deleted is not."""
+        self._in_vain += isinstance(error, InputError)
+        if self._in_vain >= _WRITE_TRIES or getattr(error, "code", "") == "not_found":
+            self._give_up(str(error))
+        else:
+            self._fetch_at = time.monotonic() + _AGAIN_AFTER_S
+            self._set(trouble=f"The finished scene cannot be fetched: {error}")
+
+    def _give_up(self, why: str) -> None:
+        self._gave_up, self._in_vain = True, 0
+        reason = why.rstrip(". ")
+        self._set(
+            trouble=f"The finished scene cannot be fetched: {reason}. Import Scene tries again",
+        )
 
     def imported(self) -> None:
         """What `view.arrived` tells was taken over: the next splats may be fetched."""
@@ -302,9 +325,9 @@ class Follower:
 
     @property
     def finished(self) -> bool:
-        """Whether there is nothing left to follow or to fetch."""
+        """Whether there is nothing left to follow or to fetch, or it cannot be fetched."""
         if self.view.state == "done":
-            return self._delivered and self.view.arrived is None
+            return (self._delivered or self._gave_up) and self.view.arrived is None
         return self.view.ended
 
     # Telling the service.

@@ -23,7 +23,7 @@ from ..image.camera import ensure_input_camera, scene_placement, set_intrinsics
 from . import offers, places
 from .follower import Follower
 from .job_view import Arrived, JobView
-from .request import Request, job_name
+from .request import GenerateError, Request, job_name
 from .scene_splats import set_aside, show_splats, splats_object
 
 log = logging.getLogger(__name__)
@@ -262,13 +262,25 @@ def is_working(scene: bpy.types.Scene) -> bool:
 
 
 def start(scene: bpy.types.Scene, request: Request) -> JobView:
-    """Have a scene made; what is left of the last job is hidden, not deleted."""
+    """Have a scene made; what is left of the last job is hidden, not deleted.
+
+    Raises:
+        GenerateError: there is no place for its files.
+    """
+    previews = _previews()
     stop_following(scene)
     set_aside(scene)
     own = scene.splinescape.generate
     own.job, own.job_name, own.sent = "", request.order.name, request.facts()
     own.result, own.summary, own.delivered, own.backend = "", "", False, _place()
-    return _follow(scene, Follower.submitted(request.order, places.preview_folder(), places.result_file))
+    return _follow(scene, Follower.submitted(request.order, previews, places.result_file))
+
+
+def _previews() -> Path:
+    try:
+        return places.preview_folder()
+    except OSError as error:
+        raise GenerateError(f"Nothing can be written to the temporary folder ({error}): make room") from None
 
 
 def _place() -> str:
@@ -281,7 +293,12 @@ def _place() -> str:
 
 
 def attach(scene: bpy.types.Scene, job: str, name: str = "") -> JobView:
-    """Follow a job that the service has already; its splats go into the scene."""
+    """Follow a job that the service has already; its splats go into the scene.
+
+    Raises:
+        GenerateError: there is no place for its files.
+    """
+    previews = _previews()
     stop_following(scene)
     own = scene.splinescape.generate
     if own.job != job:
@@ -289,7 +306,7 @@ def attach(scene: bpy.types.Scene, job: str, name: str = "") -> JobView:
         own.job, own.sent, own.result, own.summary = job, "", "", ""
     own.job_name = name or own.job_name or job_name(scene)
     own.delivered = False
-    return _follow(scene, Follower.attached(job, own.job_name, places.preview_folder(), places.result_file))
+    return _follow(scene, Follower.attached(job, own.job_name, previews, places.result_file))
 
 
 def _follow(scene: bpy.types.Scene, follower: Follower) -> JobView:
@@ -323,7 +340,7 @@ def reattach_saved() -> None:
     for scene in bpy.data.scenes:
         own = scene.splinescape.generate
         if own.job and not own.delivered:
-            attach(scene, own.job)
+            _attach_again(scene)
     offers.refresh()
 
 
@@ -333,7 +350,14 @@ def reattach_lost() -> None:
         own = scene.splinescape.generate
         view = view_of(scene)
         if own.job and not own.delivered and (view is None or view.state == "gone"):
-            attach(scene, own.job)
+            _attach_again(scene)
+
+
+def _attach_again(scene: bpy.types.Scene) -> None:
+    try:
+        attach(scene, scene.splinescape.generate.job)
+    except GenerateError as error:
+        log.warning("%s", error)
 
 
 def followed() -> set[str]:

@@ -151,12 +151,11 @@ class ReattachJob(bpy.types.Operator):
         if not job:
             self.report({"ERROR"}, "There is no job of this scene at the backend: click Generate Scene")
             return {"CANCELLED"}
-        jobs.attach(scene, job, found.name if found is not None and found.id == job else "")
-        timer.hurry()
-        if not bpy.app.background:
-            return {"FINISHED"}
         try:
-            api.wait_for(scene)
+            jobs.attach(scene, job, found.name if found is not None and found.id == job else "")
+            timer.hurry()
+            if bpy.app.background:
+                api.wait_for(scene)
         except ValueError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}

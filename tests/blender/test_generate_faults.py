@@ -234,6 +234,17 @@ def test_an_unsaved_blend_keeps_its_scenes_among_the_users_files() -> None:
     assert path.is_relative_to(os.environ["BLENDER_USER_RESOURCES"])
 
 
+def test_where_nothing_can_be_written_beside_the_blend_the_users_files_are_taken(tmp_path: Path) -> None:
+    from bl_ext.user_default.splinescape.generate.job_view import JobView
+
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "room.blend"))
+    job = JobView("room / Scene", "0123456789abcdef" * 2)
+    assert places.result_file(job).is_relative_to(tmp_path)
+    (tmp_path / "splinescape").rename(tmp_path / "before")
+    (tmp_path / "splinescape").write_bytes(b"where a folder should be")
+    assert places.result_file(job).is_relative_to(os.environ["BLENDER_USER_RESOURCES"])
+
+
 @pytest.mark.slow
 def test_the_local_backend_is_started_by_generate_scene(tmp_path: Path) -> None:
     """Nothing runs yet: the job waits without complaint, and comes."""
