@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import bpy
 
 from . import connect
+
+_log = logging.getLogger(__name__)
 
 _BUSY_S, _QUIET_S = 0.1, 0.5
 _LOOKS_FOR_S = 5.0
@@ -50,8 +53,12 @@ def _on_timer() -> float | None:
         return None
     now = time.monotonic()
     looked_at = now - _seen_at < _LOOKS_FOR_S
-    tick(models_wanted=now - _models_seen_at < _LOOKS_FOR_S)
-    _redraw_changes(backend)
+    try:
+        tick(models_wanted=now - _models_seen_at < _LOOKS_FOR_S)
+        _redraw_changes(backend)
+    except Exception:  # Blender would take the timer away, and nobody would look after the backend any more
+        _log.exception("looking after the backend failed")
+        return _QUIET_S if backend.busy or looked_at else None
     if not (backend.busy or looked_at):
         return None
     return _BUSY_S if looked_at or backend.installer.running else _QUIET_S

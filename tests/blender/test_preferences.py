@@ -168,6 +168,20 @@ def test_no_timer_and_no_child_is_left_when_the_extension_is_switched_off() -> N
     bpy.ops.preferences.addon_enable(module=MODULE)
 
 
+def test_a_mistake_in_one_turn_of_the_timer_does_not_end_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ticking = module("backend.ticking")
+    ticking.wake(looking=True)
+
+    def fails(models_wanted: bool) -> None:  # noqa: ARG001
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(ticking, "tick", fails)
+    assert ticking._on_timer() > 0
+    assert "the disk is gone" in caplog.text
+
+
 def test_a_file_that_is_no_python_is_refused_with_a_sentence(preferences: Any, tmp_path: Path) -> None:
     script = tmp_path / "python"
     script.write_text("this is text\n")
