@@ -32,6 +32,8 @@ _LEAST_PAUSE_S = 2.0
 _PAUSE_FACTOR = 8.0
 """Blender stands still while splats are imported: at most for a ninth of the time."""
 _REFUSED_PAUSE_S = 1.0
+_REFUSED_FOR_S = 10.0
+"""So long a refusal is waited for where nobody is there to leave the mode that causes it."""
 _MOMENT_S = 2.0
 """Connections that are back by then are not worth a message."""
 
@@ -62,6 +64,7 @@ class Running:
         self._lens_set = False
         self._summary: dict[str, Any] | None = None
         self._import_at = self._busy_until = 0.0
+        self._refused_at: float | None = None
 
     @property
     def view(self) -> JobView:
@@ -145,10 +148,11 @@ class Running:
             else:
                 self._show(scene, arrived)
         except RuntimeError as error:  # a mode in which operators refuse to work
-            log.info("splats wait: %s", error)
-            self.undone = undone
-            self._busy_until = time.monotonic() + _REFUSED_PAUSE_S
-            return
+            if self._waits_for_another_mode():
+                log.info("splats wait: %s", error)
+                self.undone = undone
+                return
+            self.problem = f"The splats cannot be imported ({error}): leave the mode and click Import Scene"
         except (SplinescapeError, OSError, ValueError) as error:
             self.problem = f"The splats cannot be imported ({error}): open the log"
         except Exception as error:  # a mistake of ours must not be repeated with every turn of the timer
@@ -156,6 +160,7 @@ class Running:
             self.problem = (
                 f"The splats cannot be imported ({error}): please report what the system console says"
             )
+        self._refused_at = None
         try:
             if arrived.final:
                 self._keep_result(scene, arrived)
@@ -163,6 +168,13 @@ class Running:
             self.follower.imported()
             now = time.monotonic()
             self._import_at = now + max(_LEAST_PAUSE_S, _PAUSE_FACTOR * (now - begin))
+
+    def _waits_for_another_mode(self) -> bool:
+        """After Blender has refused: whether to try again soon."""
+        now = time.monotonic()
+        self._refused_at = now if self._refused_at is None else self._refused_at
+        self._busy_until = now + _REFUSED_PAUSE_S
+        return not bpy.app.background or now - self._refused_at < _REFUSED_FOR_S
 
     def _was_deleted(self, scene: bpy.types.Scene, undone: bool) -> bool:
         """Whether the artist has deleted the growing splats; undo may take them away too, but means no such thing."""
@@ -228,7 +240,12 @@ def _key(scene: bpy.types.Scene) -> Any:
 
 
 def _scenes() -> dict[Any, bpy.types.Scene]:
-    return {_key(scene): scene for scene in bpy.data.scenes}
+    return {_key(scene): scene for scene in _own_scenes()}
+
+
+def _own_scenes() -> list[bpy.types.Scene]:
+    """Those of the .blend itself: linked ones cannot be changed."""
+    return [scene for scene in bpy.data.scenes if scene.library is None]
 
 
 def running(scene: bpy.types.Scene) -> Running | None:
@@ -337,7 +354,7 @@ def forget_all() -> None:
 
 def reattach_saved() -> None:
     """Follow the jobs of the .blend that have not brought their scene yet."""
-    for scene in bpy.data.scenes:
+    for scene in _own_scenes():
         own = scene.splinescape.generate
         if own.job and not own.delivered:
             _attach_again(scene)
@@ -346,7 +363,7 @@ def reattach_saved() -> None:
 
 def reattach_lost() -> None:
     """Look again for the jobs that the service did not have, or that nobody follows though they brought no scene."""
-    for scene in bpy.data.scenes:
+    for scene in _own_scenes():
         own = scene.splinescape.generate
         view = view_of(scene)
         if own.job and not own.delivered and (view is None or view.state == "gone"):

@@ -55,8 +55,8 @@ def _import(scene: bpy.types.Scene, path: Path, placement: NDArray[np.float64]) 
     """A new object in a collection of its own; nothing is left behind when that fails."""
     name = f"{scene.name} Splats"
     collection = bpy.data.collections.new(name)
-    scene.collection.children.link(collection)
     try:
+        scene.collection.children.link(collection)
         return importing.import_file(
             bpy.context, path, name=name, matrix_world=placement, collection=collection
         )

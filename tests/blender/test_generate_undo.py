@@ -105,3 +105,30 @@ def test_the_timer_outlives_what_goes_wrong_in_a_turn(followed: str, monkeypatch
     assert followed
     monkeypatch.setattr(jobs, "changes", broken)
     assert timer.tick() > 0
+
+
+def test_a_linked_scene_is_left_alone(tmp_path: Path) -> None:
+    bpy.context.scene.splinescape.generate.job = B
+    bpy.context.scene.name = "theirs"
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "library.blend"), link=True) as (there, here):
+        here.scenes = ["theirs"]
+    assert there.scenes == ["theirs"]
+    jobs.reattach_saved()
+    assert not jobs.followed()
+
+
+def test_in_a_batch_a_refused_import_becomes_an_error(
+    first: bpy.types.Object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_given: object) -> None:
+        raise RuntimeError("not in this mode")
+
+    monkeypatch.setattr(jobs, "show_splats", refuse)
+    monkeypatch.setattr(jobs, "_REFUSED_FOR_S", 0.0)
+    running = follow("running", tmp_path)
+    running.view.arrived = Arrived(tmp_path / "b.ply", 0, 5, final=False)
+    running.update(bpy.context.scene)
+    assert "not in this mode" in running.says
+    assert count(first) == 3
