@@ -136,6 +136,10 @@ class ExportSplats(bpy.types.Operator, ExportHelper):
         description="Export the selected splat objects; otherwise all of the scene. Several are joined",
         default=True,
     )
+    collection: bpy.props.StringProperty(
+        options={"HIDDEN", "SKIP_SAVE"},
+        description="Name of the collection whose splats are written, when one of its exporters asks",
+    )
     apply_transform: bpy.props.BoolProperty(
         name="Apply Transform",
         description="What was moved, turned or scaled since the import is so in the file; otherwise it is ignored",
@@ -144,7 +148,10 @@ class ExportSplats(bpy.types.Operator, ExportHelper):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if any(map(is_splats, context.scene.objects)):
+        shown = context.collection  # in the Properties editor it may be pinned, and of another scene
+        if any(map(is_splats, context.scene.objects)) or any(
+            map(is_splats, shown.all_objects if shown else ())
+        ):
             return True
         cls.poll_message_set("There are no splats in this scene: import a file or generate a scene first")
         return False
@@ -157,13 +164,14 @@ class ExportSplats(bpy.types.Operator, ExportHelper):
         return changed
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        objects = _splat_objects(context, selected=self.use_selection)
-        if not objects:
-            self.report(
-                {"ERROR"}, _rpt("No splat object is selected: select one, or switch off Selected Only")
-            )
-            return {"CANCELLED"}
         path = self.filepath
+        if bpy.path.basename(path).lower() in {"", *SUFFIXES}:
+            self.report({"ERROR"}, _rpt("No file was chosen: choose a file to write"))
+            return {"CANCELLED"}
+        objects = self._objects(context)
+        if not objects:
+            self.report({"ERROR"}, self._nothing())
+            return {"CANCELLED"}
         if not Path(path).name.lower().endswith(SUFFIXES):
             path = _with_suffix(path, _SUFFIX_OF_FORMAT[self.file_format])
         context.window_manager.progress_begin(0, 1)
@@ -179,6 +187,19 @@ class ExportSplats(bpy.types.Operator, ExportHelper):
             self.report({"WARNING"}, warning)
         self.report({"INFO"}, _rpt("{}: {:,} splats").format(path, count))
         return {"FINISHED"}
+
+    def _objects(self, context: bpy.types.Context) -> list[bpy.types.Object]:
+        if not self.collection:
+            return _splat_objects(context, selected=self.use_selection)
+        wanted = bpy.data.collections.get(self.collection)
+        return list(filter(is_splats, wanted.all_objects)) if wanted is not None else []
+
+    def _nothing(self) -> str:
+        if self.collection:
+            return _rpt("The collection {} holds no splats: move a splat object into it").format(
+                self.collection
+            )
+        return _rpt("No splat object is selected: select one, or switch off Selected Only")
 
 
 class ApplySplatTransform(bpy.types.Operator):

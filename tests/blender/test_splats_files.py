@@ -276,6 +276,36 @@ def test_the_export_operator_takes_the_selected_or_all(tmp_path: Path) -> None:
     assert len(load_arrays(tmp_path / "all.ply")[0]) == 400
 
 
+def test_the_exporter_of_a_collection_takes_its_splats_and_no_others(tmp_path: Path) -> None:
+    for name, n in (("a", 100), ("b", 200), ("c", 300)):
+        bpy.ops.splinescape.import_splats(filepath=str(write(tmp_path / f"{name}.ply", n=n)))
+    collection = bpy.data.collections.new("Chosen")
+    bpy.context.scene.collection.children.link(collection)
+    with bpy.context.temp_override(collection=collection):
+        bpy.ops.collection.exporter_add(name="SPLINESCAPE_FH_splats")
+        exporter = collection.exporters[0]
+        exporter.export_properties.filepath = str(tmp_path / "out.ply")
+        with pytest.raises(RuntimeError, match="Chosen holds no splats"):
+            bpy.ops.splinescape.export_splats(filepath=str(tmp_path / "out.ply"), collection="Chosen")
+        for name in ("a", "b"):
+            collection.objects.link(bpy.data.objects[name])
+        assert bpy.ops.collection.exporter_export(index=0) == {"FINISHED"}
+    assert len(load_arrays(tmp_path / "out.ply")[0]) == 300
+    bpy.ops.splinescape.export_splats(filepath=str(tmp_path / "all.ply"), use_selection=False)
+    assert len(load_arrays(tmp_path / "all.ply")[0]) == 600
+
+
+@pytest.mark.parametrize("name", ["", "folder/", ".ply"])
+def test_an_export_without_a_name_asks_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    bpy.ops.splinescape.import_splats(filepath=str(write(tmp_path / "a.ply")))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RuntimeError, match="choose a file"):
+        bpy.ops.splinescape.export_splats(filepath=name)
+    assert [each.name for each in tmp_path.iterdir()] == ["a.ply"]
+
+
 def test_operators_say_why_they_are_unavailable(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="no splats in this scene"):
         bpy.ops.splinescape.export_splats(filepath=str(tmp_path / "a.ply"))
