@@ -50,7 +50,7 @@ def _build(tree: bpy.types.NodeTree, count: int) -> None:
         "GeometryNodeStoreNamedAttribute",
         points,
         None,
-        "color",
+        SEEN_COLOR,
         seen,
         data_type="FLOAT_COLOR",
         domain="POINT",

@@ -8,7 +8,7 @@ from typing import Any
 import bpy
 
 PREFIX = "Splinescape "
-VERSION = 1
+VERSION = 2
 """Counts up when what a builder makes has changed: objects of older files get the new one, the old one goes."""
 
 
