@@ -60,7 +60,7 @@ class Running:
         self.undone = False
         self.previews = True
         self._connected_at = time.monotonic()
-        self._shown = False
+        self._shown = self._deleted = False
         self._lens_set = False
         self._summary: dict[str, Any] | None = None
         self._import_at = self._busy_until = 0.0
@@ -91,6 +91,7 @@ class Running:
             return
         if not self._lens_set and self.view.input_frame is not None:
             self._set_lens(scene)
+        self._note_dismissal(scene)
         if self.view.summary is not None and self.view.summary is not self._summary:
             self._summary = self.view.summary
             scene.splinescape.generate.summary = json.dumps(self._summary)
@@ -121,25 +122,41 @@ class Running:
         self._summary = None
         return True
 
+    def brought(self) -> None:
+        """The artist has had the result imported."""
+        self.problem = ""
+        self._deleted = False
+
     def _set_lens(self, scene: bpy.types.Scene) -> None:
         self._lens_set = True
+        own = scene.splinescape.generate
+        if own.lens_job == self.view.job:
+            return  # the artist may have changed it since
+        own.lens_job = self.view.job
         frame = self.view.input_frame
         assert frame is not None
-        resolution = scene.splinescape.generate.match_resolution
         set_intrinsics(
             scene,
             ensure_input_camera(scene),
             np.array(frame.K_33),
             frame.width,
             frame.height,
-            resolution=resolution,
+            resolution=own.match_resolution,
         )
+
+    def _note_dismissal(self, scene: bpy.types.Scene) -> None:
+        """What was stopped or deleted does not come back by itself when the .blend is opened again."""
+        own = scene.splinescape.generate
+        dismissed = self._deleted or self.view.state in ("cancelled", "failed")
+        if own.dismissed != dismissed:
+            own.dismissed = dismissed
 
     def _take_over(self, scene: bpy.types.Scene, arrived: Arrived) -> None:
         begin = time.monotonic()
         undone, self.undone = self.undone, False
         try:
-            if self._was_deleted(scene, undone):
+            self._deleted = self._was_deleted(scene, undone)
+            if self._deleted:
                 self.problem = (
                     ""
                     if not arrived.final
@@ -161,6 +178,7 @@ class Running:
                 f"The splats cannot be imported ({error}): please report what the system console says"
             )
         self._refused_at = None
+        self._note_dismissal(scene)
         try:
             if arrived.final:
                 self._keep_result(scene, arrived)
@@ -290,6 +308,7 @@ def start(scene: bpy.types.Scene, request: Request) -> JobView:
     own = scene.splinescape.generate
     own.job, own.job_name, own.sent = "", request.order.name, request.facts()
     own.result, own.summary, own.delivered, own.backend = "", "", False, _place()
+    own.dismissed = False
     return _follow(scene, Follower.submitted(request.order, previews, places.result_file))
 
 
@@ -322,7 +341,7 @@ def attach(scene: bpy.types.Scene, job: str, name: str = "") -> JobView:
         set_aside(scene)
         own.job, own.sent, own.result, own.summary = job, "", "", ""
     own.job_name = name or own.job_name or job_name(scene)
-    own.delivered = False
+    own.delivered = own.dismissed = False
     return _follow(scene, Follower.attached(job, own.job_name, previews, places.result_file))
 
 
@@ -356,7 +375,7 @@ def reattach_saved() -> None:
     """Follow the jobs of the .blend that have not brought their scene yet."""
     for scene in _own_scenes():
         own = scene.splinescape.generate
-        if own.job and not own.delivered:
+        if own.job and not own.delivered and not own.dismissed:
             _attach_again(scene)
     offers.refresh()
 
@@ -366,7 +385,8 @@ def reattach_lost() -> None:
     for scene in _own_scenes():
         own = scene.splinescape.generate
         view = view_of(scene)
-        if own.job and not own.delivered and (view is None or view.state == "gone"):
+        wanted = own.job and not own.delivered and not own.dismissed
+        if wanted and (view is None or view.state == "gone"):
             _attach_again(scene)
 
 
@@ -393,10 +413,10 @@ def import_saved(scene: bpy.types.Scene, path: Path) -> None:
     made = show_splats(scene, path, scene_placement(scene) if placement is None else placement, own.job)
     _describe(made, own.job, own.sent)
     made["splinescape_source"] = places.for_blend(path)
-    own.delivered = True
+    own.delivered, own.dismissed = True, False
     found = running(scene)
     if found is not None:
-        found.problem = ""
+        found.brought()
 
 
 def _describe(made: bpy.types.Object, job: str, sent: str) -> None:

@@ -47,6 +47,8 @@ class GeneratePanel(SidebarPanel, bpy.types.Panel):
             row.operator("splinescape.generate", icon="OUTLINER_OB_POINTCLOUD")
         if view is not None:
             _draw_job(layout, context, view)
+        elif context.scene.splinescape.generate.dismissed:
+            layout.operator("splinescape.reattach_job").job = context.scene.splinescape.generate.job
         _draw_backend(layout, context, view)
         _draw_offer(layout, context)
 

@@ -230,6 +230,14 @@ class GenerateSettings(bpy.types.PropertyGroup):
     delivered: bpy.props.BoolProperty(
         name="Delivered", description="The job's scene was imported", options={"HIDDEN"}
     )
+    dismissed: bpy.props.BoolProperty(
+        name="Dismissed",
+        description="The job was stopped or its splats were deleted: they come back only when asked for",
+        options={"HIDDEN"},
+    )
+    lens_job: bpy.props.StringProperty(
+        name="Lens", description="The job whose lens the input camera was given", options={"HIDDEN"}
+    )
     sent: bpy.props.StringProperty(
         name="Sent",
         description="What the job was given, as JSON: settings, engines, placement",

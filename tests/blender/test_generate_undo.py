@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from bl_ext.user_default.splinescape.generate import jobs, timer
 from bl_ext.user_default.splinescape.generate.follower import Follower
-from bl_ext.user_default.splinescape.generate.job_view import Arrived, JobView
+from bl_ext.user_default.splinescape.generate.job_view import Arrived, InputFrame, JobView
 from bl_ext.user_default.splinescape.generate.scene_splats import show_splats, splats_object
 
 from splinescape.io.formats import save_arrays
@@ -132,3 +132,31 @@ def test_in_a_batch_a_refused_import_becomes_an_error(
     running.update(bpy.context.scene)
     assert "not in this mode" in running.says
     assert count(first) == 3
+
+
+def test_what_was_cancelled_does_not_come_back_with_the_file(tmp_path: Path) -> None:
+    own = bpy.context.scene.splinescape.generate
+    own.job = B
+    running = follow("cancelled", tmp_path)
+    running.update(bpy.context.scene)
+    jobs.reattach_saved()
+    assert not jobs.followed()
+    running.view.state = "running"  # Resume
+    running.update(bpy.context.scene)
+    jobs.reattach_saved()
+    assert jobs.followed() == {B}
+    jobs.forget_all()
+
+
+def test_the_lens_is_set_once_for_a_job(tmp_path: Path) -> None:
+    scene = bpy.context.scene
+    scene.splinescape.generate.job = B
+    for _ in range(2):
+        running = follow("running", tmp_path)
+        running.view.input_frame = InputFrame(((80, 0, 48), (0, 80, 32), (0, 0, 1)), 96, 64)
+        running.update(scene)
+        lens = scene.splinescape.image.camera.data.lens
+        scene.splinescape.image.camera.data.lens = 77
+        scene.render.resolution_x = 1234
+    assert lens == 77
+    assert scene.render.resolution_x == 1234
