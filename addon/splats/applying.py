@@ -12,7 +12,7 @@ from .transform import same_matrix, transformed
 
 
 def apply_transform(applied: Any) -> None:
-    """Move an object's location, rotation and scale into its splats; the scene looks the same.
+    """Move an object's location, rotation and scale into its splats; the scene looks the same, children too.
 
     Raises:
         ValueError: the object holds no splats, or its scale is zero; nothing was changed.
@@ -22,4 +22,8 @@ def apply_transform(applied: Any) -> None:
     if same_matrix(matrix, np.eye(4)):
         return
     replace_splats(applied, transformed(read_splats(applied), matrix))
+    before = Matrix(applied.matrix_basis)
     applied.matrix_basis = Matrix()
+    for child in applied.children:
+        if child.parent_type == "OBJECT":  # what follows points stays with them
+            child.matrix_parent_inverse = before @ child.matrix_parent_inverse

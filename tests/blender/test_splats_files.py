@@ -335,6 +335,24 @@ def test_applying_the_transform_keeps_the_scene_and_its_export(tmp_path: Path) -
     np.testing.assert_allclose(ours.sh, theirs.sh, atol=1e-5)
 
 
+def test_children_stay_where_they_are_when_the_transform_is_applied(tmp_path: Path) -> None:
+    bpy.ops.splinescape.import_splats(filepath=str(write(tmp_path / "a.ply", meta=make_meta())))
+    made = bpy.context.object
+    above = bpy.data.objects.new("above", None)
+    child = bpy.data.objects.new("child", None)
+    for each in (above, child):
+        bpy.context.scene.collection.objects.link(each)
+    above.location, above.rotation_euler = (3, 2, 1), (0.5, 0.2, 0.1)
+    made.parent = above
+    child.parent, child.location, child.rotation_euler = made, (1, 2, 3), (0.1, 0.7, 0.3)
+    child.matrix_parent_inverse = MOVED.inverted()
+    made.matrix_basis = MOVED @ made.matrix_basis
+    before = world(child)
+    assert bpy.ops.splinescape.apply_splat_transform() == {"FINISHED"}
+    np.testing.assert_allclose(world(child), before, atol=1e-5)
+    assert made.matrix_basis == Matrix() and tuple(child.location) == (1, 2, 3)
+
+
 def test_applying_a_scale_of_zero_changes_nothing(tmp_path: Path) -> None:
     bpy.ops.splinescape.import_splats(filepath=str(write(tmp_path / "a.ply")))
     made = bpy.context.object
