@@ -282,5 +282,7 @@ def unregister() -> None:
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
     for name, handler in _HANDLERS:
-        getattr(bpy.app.handlers, name).remove(handler)
+        handlers = getattr(bpy.app.handlers, name)
+        if handler in handlers:  # another add-on may have cleared them
+            handlers.remove(handler)
     _running.memories.clear()

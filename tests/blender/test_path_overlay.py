@@ -182,6 +182,17 @@ def test_another_file_is_read_anew() -> None:
     assert stale() and overlay._memory(bpy.context.scene).state is None
 
 
+def test_it_can_be_switched_off_after_another_add_on_has_cleared_the_handlers() -> None:
+    kept = list(bpy.app.handlers.undo_post)
+    bpy.app.handlers.undo_post.clear()
+    try:
+        overlay.unregister()
+        assert not [each for each in bpy.app.handlers.load_post if each.__module__ == overlay.__name__]
+    finally:
+        overlay.register()
+        bpy.app.handlers.undo_post[:] = kept
+
+
 @pytest.mark.slow
 def test_reading_and_drawing_are_quick() -> None:
     bpy.ops.splinescape.add_path(shape="SPIRAL")
