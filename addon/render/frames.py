@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -11,11 +12,15 @@ import bpy
 
 from .backend_frames import BackendFrames
 from .files import Frame, FrameFolder
-from .own_frames import OwnFrames
+from .own_frames import OwnFrames, is_rendering
 from .plan import RenderError, RenderPlan, Scope, plan_render
+
+log = logging.getLogger(__name__)
 
 Engine = Literal["OWN", "BACKEND"]
 State = Literal["running", "done", "cancelled", "failed"]
+
+BUSY = "Blender is rendering: wait until it is done"
 
 
 class Renderer(Protocol):
@@ -74,6 +79,10 @@ class RenderJob:
                 self._step()
             except (RenderError, OSError) as error:
                 self._end("failed", str(error))
+            except Exception as error:
+                # Nothing may leave a step: whoever drives the job would never end it.
+                log.exception("rendering frames")
+                self._end("failed", f"The frames could not be rendered: {error}")
         return self.state == "running"
 
     def cancel(self) -> None:
@@ -106,11 +115,14 @@ class RenderJob:
     def _end(self, state: State, error: str = "") -> None:
         try:
             self._finish_writing(wait=True)
-        except OSError as failure:
+        except Exception as failure:
             state, error = "failed", str(failure)
         self.state, self.error = state, error
         self._writer.shutdown()
-        self._renderer.close()
+        try:
+            self._renderer.close()
+        except Exception:
+            log.exception("ending the rendering of frames")
 
 
 def start_render(
@@ -129,8 +141,10 @@ def start_render(
         folder: where to; None for the folder of the scene's settings.
 
     Raises:
-        RenderError, PathError: something is missing.
+        RenderError, PathError: something is missing, or Blender is rendering.
     """
+    if is_rendering():
+        raise RenderError(BUSY)
     plan = plan_render(scene, scope, percentage=percentage, folder=folder)
     renderer: Renderer = BackendFrames(plan) if engine == "BACKEND" else OwnFrames(plan)
     return RenderJob(plan, renderer, keep_existing)

@@ -11,8 +11,9 @@ from . import engine
 from .background import setup_background
 from .camera import ensure_path_camera
 from .compositor import setup_compositor
-from .frames import RenderJob, start_render
+from .frames import BUSY, RenderJob, start_render
 from .outputs import make_outputs
+from .own_frames import is_rendering
 from .plan import RenderError, frame_folder
 from .properties import ENGINES, SCOPES
 from .sequence import NoFramesError
@@ -105,6 +106,9 @@ class RenderPath(bpy.types.Operator):
         if current_job() is not None:
             cls.poll_message_set("Frames are being rendered already")
             return False
+        if is_rendering():
+            cls.poll_message_set(BUSY)
+            return False
         if not any(is_splats(each) for each in context.scene.objects):
             cls.poll_message_set("Generate the scene first, or import a splat file")
             return False
@@ -119,6 +123,14 @@ class RenderPath(bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        try:
+            return self._turn(context, event)
+        except Exception:
+            self._stop_timer(context)
+            self._job.cancel()
+            raise
+
+    def _turn(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         job = self._job
         if event.type == "ESC" and event.value == "PRESS":
             job.cancel()
@@ -127,7 +139,7 @@ class RenderPath(bpy.types.Operator):
             job.step()
             if job.done != done:
                 _redraw(context)
-        if job.state == "running":
+        if job.state == "running" or is_rendering():  # the movie is rendered, too
             return {"PASS_THROUGH"}
         self._stop_timer(context)
         return self._finish(context, job)
@@ -171,7 +183,10 @@ class RenderPath(bpy.types.Operator):
         if job.state == "cancelled":
             self.report({"INFO"}, f"Cancelled: {job.done} of {job.total} frames are done and stay")
             return {"FINISHED"}  # the path camera may be new: undo takes it back
-        scene = bpy.data.scenes[job.plan.scene]
+        scene = bpy.data.scenes.get(job.plan.scene)
+        if scene is None:
+            self.report({"ERROR"}, "The scene was deleted or renamed: the frames are in their folder")
+            return {"CANCELLED"}
         try:
             todo = make_outputs(scene, context.view_layer, job.plan)
         except (NoFramesError, RenderError) as error:

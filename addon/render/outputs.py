@@ -7,7 +7,7 @@ import bpy
 from .background import setup_background
 from .compositor import setup_compositor
 from .movie import write_movie
-from .plan import RenderPlan
+from .plan import RenderError, RenderPlan
 
 
 def make_outputs(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, plan: RenderPlan) -> list[str]:
@@ -17,7 +17,9 @@ def make_outputs(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, plan: 
         NoFramesError, RenderError: something could not be made.
     """
     settings = scene.splinescape.render
-    camera = bpy.data.objects[plan.camera]
+    camera = bpy.data.objects.get(plan.camera)
+    if camera is None:
+        raise RenderError("The camera of the frames was deleted or renamed: the frames are in their folder")
     todo = []
     if settings.make_movie and len(plan.frames) > 1:
         write_movie(scene, plan.folder, plan.width, plan.height)

@@ -42,6 +42,7 @@ class RenderPlan:
 
     Attributes:
         scene, camera: names. frames: numbers of the scene's frames. width, height: pixels of a frame.
+        cameras: the name of each frame's camera, where markers in the timeline switch it.
     """
 
     scene: str
@@ -50,6 +51,11 @@ class RenderPlan:
     width: int
     height: int
     folder: FrameFolder
+    cameras: tuple[str, ...] = ()
+
+    def camera_in(self, frame: int) -> str:
+        """The name of the camera that sees a frame of the plan."""
+        return self.cameras[self.frames.index(frame)] if self.cameras else self.camera
 
 
 def plan_render(
@@ -81,7 +87,17 @@ def plan_render(
     render = scene.render
     width = max(1, render.resolution_x * percentage // 100)
     height = max(1, render.resolution_y * percentage // 100)
-    return RenderPlan(scene.name, camera.name, frames, width, height, where)
+    cameras = tuple(_camera_in(scene, each).name for each in frames) if scope == "RANGE" else ()
+    return RenderPlan(scene.name, camera.name, frames, width, height, where, cameras)
+
+
+def _camera_in(scene: bpy.types.Scene, frame: int) -> bpy.types.Object:
+    """The scene's camera in a frame, as the markers of the timeline that are bound to cameras switch it."""
+    markers = [each for each in scene.timeline_markers if each.camera and not each.camera.hide_render]
+    before = [each for each in markers if each.frame <= frame]
+    if before:
+        return max(before, key=lambda each: each.frame).camera
+    return min(markers, key=lambda each: each.frame).camera if markers else scene.camera
 
 
 def splat_objects(scene: bpy.types.Scene) -> list[bpy.types.Object]:
@@ -121,16 +137,18 @@ def camera_views(plan: RenderPlan) -> dict[int, CameraView]:
     Raises:
         RenderError: the camera is no perspective one.
     """
-    scene, camera = bpy.data.scenes[plan.scene], bpy.data.objects[plan.camera]
-    if camera.data.type != "PERSP":
-        raise RenderError(
-            "The backend renders with perspective cameras only: choose Perspective in the lens of "
-            f"{camera.name}, or have Blender render the frames"
-        )
+    scene = bpy.data.scenes[plan.scene]
+    cameras = {frame: bpy.data.objects[plan.camera_in(frame)] for frame in plan.frames}
+    for camera in cameras.values():
+        if camera.data.type != "PERSP":
+            raise RenderError(
+                "The backend renders with perspective cameras only: choose Perspective in the lens of "
+                f"{camera.name}, or have Blender render the frames"
+            )
     now = scene.frame_current, scene.frame_subframe
     views = {}
     try:
-        for frame in plan.frames:
+        for frame, camera in cameras.items():
             scene.frame_set(frame)
             views[frame] = CameraView(np.array(camera.matrix_world), _intrinsics(scene, camera, plan))
     finally:

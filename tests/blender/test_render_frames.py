@@ -7,7 +7,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
-from bl_ext.user_default.splinescape.render import frames, operators, outputs
+from bl_ext.user_default.splinescape.render import frames, operators, outputs, own_frames
 from bl_ext.user_default.splinescape.render.background import setup_background
 from bl_ext.user_default.splinescape.render.exr import read_exr
 from bl_ext.user_default.splinescape.render.files import FrameFolder
@@ -94,6 +94,89 @@ def test_one_frame_through_the_scenes_camera_in_another_size(scene: bpy.types.Sc
 def test_the_frame_range_goes_in_the_scenes_steps(scene: bpy.types.Scene, tmp_path: Path) -> None:
     scene.frame_step = 2
     assert frames.render_frames(scene, "RANGE", folder=tmp_path / "range").numbers() == [4, 6]
+
+
+def test_another_scene_than_the_shown_one_is_rendered_in_its_own_frame(
+    scene: bpy.types.Scene, tmp_path: Path
+) -> None:
+    bpy.context.view_layer.name = "Z"
+    other = scene.view_layers.new("A")  # the first in the order of their names, and empty
+    for each in scene.collection.objects:
+        each.hide_set(True, view_layer=other)
+    shown = frames.render_frames(scene, "FRAME", folder=tmp_path / "shown")
+    scene.frame_set(1)
+    bpy.context.window.scene = bpy.data.scenes.new("Other")
+    bpy.context.scene.frame_set(2)
+    scene.frame_current = 5
+    folder = frames.render_frames(scene, "FRAME", folder=tmp_path / "hidden")
+    assert np.ptp(picture(shown.rgb(5))) > 200
+    assert np.array_equal(picture(folder.rgb(5)), picture(shown.rgb(5)))
+    assert not np.array_equal(
+        picture(folder.rgb(5)), picture(frames.render_frames(scene, "PATH", folder=tmp_path / "all").rgb(4))
+    )
+    assert (bpy.context.scene.name, bpy.context.scene.frame_current) == ("Other", 2)
+
+
+def test_markers_switch_the_scenes_cameras_and_not_the_paths(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    mine = scene.camera
+    path = frames.render_frames(scene, "PATH", folder=tmp_path / "path")
+    aside = bpy.data.objects.new("aside", mine.data)
+    aside.matrix_world = mine.matrix_world
+    aside.location.x = 2.0
+    scene.collection.objects.link(aside)
+    for frame, camera in ((5, aside), (6, mine)):
+        scene.timeline_markers.new(camera.name, frame=frame).camera = camera
+    scene.frame_set(5)
+    again = frames.render_frames(scene, "PATH", folder=tmp_path / "again")
+    ranged = frames.render_frames(scene, "RANGE", folder=tmp_path / "range")
+    assert np.array_equal(picture(path.rgb(5)), picture(again.rgb(5)))
+    assert not np.array_equal(picture(path.rgb(5)), picture(ranged.rgb(5)))
+    assert np.array_equal(picture(path.rgb(6)), picture(ranged.rgb(6)))
+    assert [each.camera for each in scene.timeline_markers] == [aside, mine]
+    assert scene.camera == aside
+
+
+def test_it_waits_while_blender_renders(
+    scene: bpy.types.Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = frames.start_render(scene, "FRAME", "OWN", folder=tmp_path / "frames")
+    monkeypatch.setattr(own_frames, "is_rendering", lambda: True)
+    assert all(job.step() for _ in range(5))
+    assert not job.plan.folder.numbers()
+    monkeypatch.undo()
+    while job.step():
+        pass
+    assert (job.state, job.plan.folder.numbers()) == ("done", [5])
+
+
+def test_a_file_saved_meanwhile_has_the_scenes_own_engine(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    scene.render.engine = "CYCLES"
+    job = frames.start_render(scene, "PATH", "OWN", folder=tmp_path / "frames")
+    while not job.done:
+        job.step()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "room.blend"), copy=True)
+    assert scene.render.engine == "SPLINESCAPE"
+    job.cancel()
+    assert scene.render.engine == "CYCLES"
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "room.blend"))
+    assert bpy.context.scene.render.engine == "CYCLES"
+
+
+def test_any_error_ends_it_with_a_sentence(
+    scene: bpy.types.Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.render.engine = "CYCLES"
+    job = frames.start_render(scene, "PATH", "OWN", folder=tmp_path / "frames")
+
+    def broken(*_: object) -> None:
+        raise KeyError("odd")
+
+    monkeypatch.setattr(own_frames, "read_exr", broken)
+    while job.step():
+        pass
+    assert job.state == "failed"
+    assert "could not be rendered" in job.error
+    assert scene.render.engine == "CYCLES"
 
 
 def test_cancelled_frames_stay_and_the_rest_is_rendered_later(scene: bpy.types.Scene, tmp_path: Path) -> None:
