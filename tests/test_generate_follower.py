@@ -297,6 +297,36 @@ def test_cancelling_before_there_is_a_service_sends_nothing(tmp_path: Path) -> N
     artist.leave()
 
 
+def test_an_order_is_cancelled_where_there_is_no_backend_at_all(tmp_path: Path) -> None:
+    follower = submitted(tmp_path / "view", order())
+    follower.cancel()
+    assert (follower.view.state, follower.view.reason) == ("cancelled", "nothing was sent")
+    assert follower.finished
+
+
+def test_a_job_that_another_backend_did_not_have_is_as_before_when_its_own_is_back(
+    service: RunningService, tmp_path: Path
+) -> None:
+    first = Artist(service.connection, submitted(tmp_path / "one", order()))
+    first.until(lambda: first.follower.finished)
+    client, first.client = first.client, Client(tmp_path / "no_connection.json")
+    first.follower.take(Event(10**6, first.view.job, 0.0, "state", {"state": "deleted"}))
+    assert first.view.state == "gone"
+    first.turn()
+    assert first.view.state == "done"
+    first.leave()
+    client.close()
+
+
+def test_of_two_quick_clicks_the_last_one_counts(service: RunningService, tmp_path: Path) -> None:
+    artist = Artist(service.connection, submitted(tmp_path, order(**LONGER)))
+    artist.until(lambda: artist.view.state == "running" and artist.view.frames >= 1)
+    artist.follower.pause()
+    artist.follower.cancel()
+    artist.until(lambda: artist.view.state == "cancelled")
+    artist.leave()
+
+
 def test_the_progress_over_all_frames_stays_while_one_is_added(tmp_path: Path) -> None:
     follower = submitted(tmp_path, order())
     told = (

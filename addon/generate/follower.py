@@ -16,7 +16,7 @@ from typing import Any
 from splinescape.client import Call, Client, Event, FileInfo, JobInfo
 from splinescape.errors import InputError, SplinescapeError
 
-from .job_view import Arrived, InputFrame, JobView
+from .job_view import Arrived, InputFrame, JobView, State
 
 RESULT = "gf.ply"
 _PARTS = frozenset({"expanded", "closing"})
@@ -86,6 +86,8 @@ class Follower:
         self._gave_up = False
         self._in_vain = 0
         self._cancel_wanted = False
+        self._before_gone: State = view.state
+        self._next_change = ""
 
     @classmethod
     def submitted(cls, order: Order, previews: Path, result: Callable[[JobView], Path]) -> Follower:
@@ -120,7 +122,7 @@ class Follower:
         self._drop_calls()
         self._client = client
         if self.view.state == "gone":
-            self._set(state="queued", reason="")
+            self._set(state=self._before_gone, reason="")
 
     def _drop_calls(self) -> None:
         for call in (self._submit, self._watch, self._status, self._change, self._fetch):
@@ -166,6 +168,7 @@ class Follower:
 
     def _failed_to_watch(self, error: SplinescapeError) -> None:
         if getattr(error, "code", "") == "not_found":
+            self._before_gone = self.view.state
             self._set(state="gone", reason="")
         elif time.monotonic() >= self._fetch_at:
             self._fetch_at = time.monotonic() + _AGAIN_AFTER_S
@@ -194,7 +197,10 @@ class Follower:
     def _on_state(self, event: Event) -> None:
         state = str(event.data.get("state", ""))
         self.view.reason = str(event.data.get("reason") or "")
-        self.view.state = "gone" if state == "deleted" else state  # type: ignore[assignment]
+        if state == "deleted":
+            self._before_gone, self.view.state = self.view.state, "gone"
+        else:
+            self.view.state = state  # type: ignore[assignment]
         self.view.eta = None
         if state in ("queued", "running"):
             self._delivered = self._gave_up = False
@@ -271,7 +277,7 @@ class Follower:
         wanted = self._wanted
         if wanted is None or (wanted.revision or 0) <= self._shown_revision:
             return
-        path = self._previews / f"{self.view.job}_{wanted.revision}.ply"
+        path = self._previews / f"{self.view.job}_{wanted.revision}_{id(self):x}.ply"
         self._fetching = Arrived(path, wanted.revision or 0, wanted.count or 0, final=False)
         self._fetch = client.fetch(self.view.job, wanted, path)
 
@@ -336,10 +342,11 @@ class Follower:
         """Stop the job, or what was to become one."""
         if self.view.job:
             self._tell("cancel")
-        else:
+        elif self._submit is not None:
             self._cancel_wanted = True
-            if self._submit is not None:
-                self._submit.on_done(self._cancel_submitted)
+            self._submit.on_done(self._cancel_submitted)
+        elif not self.view.ended:
+            self._set(state="cancelled", reason="nothing was sent")
 
     def _cancel_submitted(self, submit: Call[str]) -> None:
         if submit.error is None and self._client is not None:
@@ -354,20 +361,34 @@ class Follower:
         self._tell("resume")
 
     def _tell(self, what: str) -> None:
-        if self._client is not None and self.view.job and self._change is None:
+        if self._change is not None:
+            self._next_change = what  # what was wanted last shall come to pass
+        elif self._client is not None and self.view.job:
             self._change = getattr(self._client, what)(self.view.job)
 
     def _step_change(self) -> None:
         if self._change is None or not self._change.done:
             return
         change, self._change = self._change, None
-        if change.error is not None:
+        wanted, self._next_change = self._next_change, ""
+        if wanted:
+            self._tell(wanted)
+        elif change.error is not None:
             self._set(trouble=f"The job could not be told to {change.name}: {change.error}")
 
-    def close(self) -> None:
-        """Follow it no longer; the job goes on."""
+    @property
+    def last_seq(self) -> int:
+        """Number of the newest event that was taken."""
+        return self._last_seq
+
+    def close(self, unwatch: bool = True) -> None:
+        """Follow it no longer; the job goes on.
+
+        Args:
+            unwatch: False where somebody else follows it through the same client.
+        """
         self._drop_calls()
-        if self._client is not None and self.view.job:
+        if unwatch and self._client is not None and self.view.job:
             self._client.unwatch(self.view.job)
         self._client = None
         if self.view.arrived is not None:

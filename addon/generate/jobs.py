@@ -16,6 +16,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from splinescape.client import Event
 from splinescape.errors import SplinescapeError
 
 from ..backend import connect
@@ -359,15 +360,19 @@ def tell(scene: bpy.types.Scene, what: Literal["cancel", "pause", "resume"]) -> 
 
 def stop_following(scene: bpy.types.Scene) -> None:
     """Let go of the scene's job, which goes on at the service."""
-    found = _running.pop(_key(scene), None)
-    if found is not None:
-        found.follower.close()
+    if _key(scene) in _running:
+        _let_go(_key(scene))
+
+
+def _let_go(key: Any) -> None:
+    follower = _running.pop(key).follower
+    follower.close(unwatch=follower.view.job not in followed())
 
 
 def forget_all() -> None:
     """Let go of all jobs, which go on at the service."""
-    while _running:
-        _running.popitem()[1].follower.close()
+    for key in list(_running):
+        _let_go(key)
     offers.forget()
 
 
@@ -469,10 +474,8 @@ def tick(max_ms: float = 2.0) -> None:
         backend.tick()
     if client is None:
         return
-    followers = {each.view.job: each.follower for each in _running.values()}
     for event in client.poll(max_ms):
-        if event.job in followers:
-            followers[event.job].take(event)
+        _hand_on(event)
     offers.step(client)
     scenes = _scenes()
     for key, each in list(_running.items()):
@@ -480,4 +483,12 @@ def tick(max_ms: float = 2.0) -> None:
         if key in scenes:
             each.update(scenes[key])
         else:
-            _running.pop(key).follower.close()
+            _let_go(key)
+
+
+def _hand_on(event: Event) -> None:
+    """Whoever began to follow a job later has its past told again, which those before know."""
+    followers = [each.follower for each in _running.values() if each.view.job == event.job]
+    for follower in followers:
+        if len(followers) == 1 or event.seq > follower.last_seq:
+            follower.take(event)

@@ -218,6 +218,24 @@ def test_a_job_that_the_blend_does_not_know_is_offered_and_brought(
     assert offers.offer(scene, jobs.followed()) is None
 
 
+@pytest.mark.slow
+def test_two_scenes_follow_the_same_job(scene: bpy.types.Scene) -> None:
+    _settings(scene, LONGER)
+    api.generate(scene)
+    until(lambda: view().frames >= 1, 60, timer.tick)
+    other = bpy.data.scenes.new("Other")
+    jobs.attach(other, view().job)
+    third = bpy.data.scenes.new("Third")
+    jobs.attach(third, view().job)
+    timer.tick()
+    bpy.data.scenes.remove(third)
+    until(lambda: not jobs.is_working(scene) and not jobs.is_working(other), 120, timer.tick)
+    check_scene(scene)
+    assert scene.splinescape.generate.delivered
+    assert other.splinescape.generate.delivered
+    assert other.splinescape.generate.scene_object != scene.splinescape.generate.scene_object
+
+
 def test_cancelling_keeps_what_is_there(scene: bpy.types.Scene) -> None:
     _settings(scene, LONGER)
     api.generate(scene)
