@@ -50,16 +50,23 @@ def _subscribe() -> None:
     bpy.msgbus.subscribe_rna(key=key, owner=_owner, args=(), notify=_engine_changed)
 
 
+_HANDLERS = (
+    ("render_init", _render_begins),
+    ("load_post", _file_loaded),
+    ("depsgraph_update_post", _scene_changed),
+)
+
+
 def register() -> None:
     _subscribe()
-    bpy.app.handlers.render_init.append(_render_begins)
-    bpy.app.handlers.load_post.append(_file_loaded)
-    bpy.app.handlers.depsgraph_update_post.append(_scene_changed)
+    for name, handler in _HANDLERS:
+        getattr(bpy.app.handlers, name).append(handler)
 
 
 def unregister() -> None:
-    bpy.app.handlers.depsgraph_update_post.remove(_scene_changed)
-    bpy.app.handlers.load_post.remove(_file_loaded)
-    bpy.app.handlers.render_init.remove(_render_begins)
+    for name, handler in _HANDLERS:
+        handlers = getattr(bpy.app.handlers, name)
+        if handler in handlers:
+            handlers.remove(handler)
     bpy.msgbus.clear_by_owner(_owner)
     _seen.clear()

@@ -6,6 +6,7 @@ Objects are only looked at, never changed: whose display mode is Splats is drawn
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Any
 
 import bpy
@@ -96,6 +97,8 @@ def latest_seconds() -> dict[str, float]:
 
 
 def _draw() -> None:
+    if not bpy.data.pointclouds:
+        return
     context = bpy.context
     space = context.space_data
     if space.shading.type == "RENDERED" and context.scene.render.engine == ENGINE:
@@ -122,6 +125,8 @@ def _redraw_later() -> None:
 
 @persistent
 def _mark_changed(_scene: Any, depsgraph: Any) -> None:
+    if threading.current_thread() is not threading.main_thread():
+        return  # an animation is being rendered: its frames are not the viewport's
     _watch.drop_removed()
     for update in depsgraph.updates:
         if isinstance(update.id, bpy.types.PointCloud):
@@ -160,7 +165,9 @@ def register() -> None:
 
 def unregister() -> None:
     for name, handler in _HANDLERS:
-        getattr(bpy.app.handlers, name).remove(handler)
+        handlers = getattr(bpy.app.handlers, name)
+        if handler in handlers:
+            handlers.remove(handler)
     if _watch.handle is not None:
         bpy.types.SpaceView3D.draw_handler_remove(_watch.handle, "WINDOW")
         _watch.handle = None
