@@ -10,6 +10,7 @@ from typing import Any
 import bpy
 import gpu
 import numpy as np
+from bpy.app.handlers import persistent
 
 from ..display.gpu import picture
 from ..display.gpu.color import linear_premultiplied
@@ -25,6 +26,9 @@ NO_DEPTH = 1e10
 
 _packs = KeptPacks()
 """Frames of one animation share their splats."""
+
+_holders: list[object] = []
+"""Who renders many frames one by one, which shall share them, too."""
 
 
 class RenderError(ValueError):
@@ -124,8 +128,8 @@ def camera_view(engine: Any, depsgraph: Any) -> View:
 
 def full_size(render: Any) -> tuple[int, int]:
     """Width and height of the picture in pixels."""
-    scale = render.resolution_percentage / 100
-    return max(1, int(render.resolution_x * scale)), max(1, int(render.resolution_y * scale))
+    percentage = render.resolution_percentage
+    return max(1, render.resolution_x * percentage // 100), max(1, render.resolution_y * percentage // 100)
 
 
 def render_rectangle(render: Any) -> tuple[int, int, int, int]:
@@ -133,14 +137,52 @@ def render_rectangle(render: Any) -> tuple[int, int, int, int]:
     width, height = full_size(render)
     if not render.use_border:
         return 0, 0, width, height
-    left, right = int(render.border_min_x * width), int(render.border_max_x * width)
-    low, high = int(render.border_min_y * height), int(render.border_max_y * height)
+    # In single precision, as Blender calculates them: another size than the one it expects is refused.
+    left, right = (
+        int(np.float32(each) * np.float32(width)) for each in (render.border_min_x, render.border_max_x)
+    )
+    low, high = (
+        int(np.float32(each) * np.float32(height)) for each in (render.border_min_y, render.border_max_y)
+    )
     return left, low, max(1, right - left), max(1, high - low)
+
+
+def hold_splats(owner: object) -> None:
+    """Keep the splats from one render to the next, until `release_splats`."""
+    _holders.append(owner)
+
+
+def release_splats(owner: object) -> None:
+    """Give the memory of the splats back, if nobody else needs them; does nothing the second time."""
+    if owner in _holders:
+        _holders.remove(owner)
+    _render_ended()
+
+
+@persistent
+def _render_ended(*_: Any) -> None:
+    if not _holders:
+        _packs.clear()
+
+
+@persistent
+def _file_closed(*_: Any) -> None:
+    _holders.clear()
+    _packs.clear()
+
+
+_HANDLERS = (
+    ("load_pre", _file_closed),
+    ("render_complete", _render_ended),
+    ("render_cancel", _render_ended),
+)
 
 
 def register() -> None:
     """Make the engine known to Blender; does nothing the second time."""
     if not _is_registered():
+        for name, handler in _HANDLERS:
+            getattr(bpy.app.handlers, name).append(handler)
         bpy.utils.register_class(SplinescapeEngine)
         engine_ui.register()
 
@@ -150,6 +192,10 @@ def unregister() -> None:
     if _is_registered():
         engine_ui.unregister()
         bpy.utils.unregister_class(SplinescapeEngine)
+        for name, handler in _HANDLERS:
+            handlers = getattr(bpy.app.handlers, name)
+            if handler in handlers:
+                handlers.remove(handler)
     _packs.clear()
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..image.png import srgb8
-from . import versions
+from . import engine, versions
 from .exr import ExrError, read_exr
 from .files import Frame
 from .plan import HIDDEN, RenderError, RenderPlan
@@ -48,6 +48,7 @@ class OwnFrames:
         self._now = scene.frame_current, scene.frame_subframe
         self._engine = scene.render.engine
         self._layer = (bpy.context.view_layer if bpy.context.scene == scene else scene.view_layers[0]).name
+        engine.hold_splats(self)
         bpy.app.handlers.save_pre.append(self._before_saving)
         bpy.app.handlers.save_post.append(self._after_saving)
 
@@ -95,6 +96,7 @@ class OwnFrames:
         ):
             if handler in handlers:
                 handlers.remove(handler)
+        engine.release_splats(self)
         scene = bpy.data.scenes.get(self._plan.scene)
         if scene is not None:
             if scene.render.engine == ENGINE:

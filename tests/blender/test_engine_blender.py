@@ -137,6 +137,15 @@ def test_parts_and_sizes_of_the_picture(kind: str, tmp_path: Path) -> None:
         assert part[HEIGHT // 2 :, :, :3].max() == 0
 
 
+def test_odd_sizes_are_those_that_blender_expects() -> None:
+    settings = bpy.context.scene.render
+    settings.resolution_x, settings.resolution_y, settings.resolution_percentage = 100, 50, 29
+    assert engine_module.full_size(settings) == (29, 14)
+    settings.resolution_percentage = 100
+    settings.use_border, settings.border_min_x, settings.border_max_x = True, 0.0, 0.29
+    assert engine_module.render_rectangle(settings)[2] == int(np.float32(0.29) * np.float32(100))
+
+
 def test_tiles_fit_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add_splats(random_splats(500))
     camera()

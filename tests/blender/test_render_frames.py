@@ -7,7 +7,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
-from bl_ext.user_default.splinescape.render import frames, operators, outputs, own_frames
+from bl_ext.user_default.splinescape.render import engine, frames, operators, outputs, own_frames
 from bl_ext.user_default.splinescape.render.background import setup_background
 from bl_ext.user_default.splinescape.render.exr import read_exr
 from bl_ext.user_default.splinescape.render.files import FrameFolder
@@ -147,6 +147,15 @@ def test_it_waits_while_blender_renders(
     while job.step():
         pass
     assert (job.state, job.plan.folder.numbers()) == ("done", [5])
+
+
+def test_frames_share_their_splats_and_give_them_back(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    job = frames.start_render(scene, "PATH", "OWN", folder=tmp_path / "frames")
+    while job.done < 2:
+        job.step()
+    assert engine._packs._kept
+    job.cancel()
+    assert not engine._packs._kept
 
 
 def test_a_file_saved_meanwhile_has_the_scenes_own_engine(scene: bpy.types.Scene, tmp_path: Path) -> None:
