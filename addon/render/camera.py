@@ -17,6 +17,13 @@ NAME = "Path Camera"
 TOLERANCE = 1e-4
 """How far constraints may lead the camera from the path, in any number of its matrix, before keyframes are used."""
 
+_MARK = "splinescape_path_camera"
+"""Custom property of the camera that was made here, and of its action."""
+
+_FOLLOW, _TRACK = _CONSTRAINTS = ("Splinescape Follow Path", "Splinescape Track To")
+_LED = ("location", "rotation_quaternion", f'constraints["{_FOLLOW}"].offset_factor')
+"""What keyframes lead."""
+
 _LENS = (
     "type",
     "lens",
@@ -101,9 +108,9 @@ def _camera(scene: bpy.types.Scene) -> bpy.types.Object:
     """The scene's path camera; never the input camera or one that somebody else moves."""
     settings = scene.splinescape.render
     camera = settings.camera
-    if camera is None or camera.type != "CAMERA" or not camera.get("splinescape_path_camera"):
+    if camera is None or camera.type != "CAMERA" or not camera.get(_MARK):
         camera = bpy.data.objects.new(NAME, bpy.data.cameras.new(NAME))
-        camera["splinescape_path_camera"] = 1
+        camera[_MARK] = 1
         settings.camera = camera
     if camera.name not in scene.objects:
         scene.collection.objects.link(camera)
@@ -125,6 +132,7 @@ def _follow(
         return False
     _release(camera)
     follow = camera.constraints.new("FOLLOW_PATH")
+    follow.name = _FOLLOW
     follow.target = curve
     follow.use_fixed_location = True
     curve.data.use_path = True
@@ -145,6 +153,7 @@ def _turn_to_target(
 ) -> None:
     target = scene.splinescape.path.target
     track = camera.constraints.new("TRACK_TO")
+    track.name = _TRACK
     track.target, track.track_axis, track.up_axis = target, "TRACK_NEGATIVE_Z", "UP_Y"
 
 
@@ -175,9 +184,11 @@ _TURNS = {"TARGET": _turn_to_target, "TANGENT": _turn_along_curve, "FORWARD": _t
 
 
 def _release(camera: bpy.types.Object) -> None:
-    """Take away whatever led the camera until now."""
-    camera.animation_data_clear()
-    camera.constraints.clear()
+    """Take away what led the camera until now; what the artist added to it stays, or is kept in the file."""
+    _release_action(camera)
+    for name in _CONSTRAINTS:
+        if name in camera.constraints:
+            camera.constraints.remove(camera.constraints[name])
     camera.parent = None
     camera.location = (0.0, 0.0, 0.0)
     camera.rotation_mode = "QUATERNION"
@@ -185,7 +196,27 @@ def _release(camera: bpy.types.Object) -> None:
     camera.scale = (1.0, 1.0, 1.0)
 
 
+def _release_action(camera: bpy.types.Object) -> None:
+    data = camera.animation_data
+    if data is None or data.action is None:
+        return
+    action = data.action
+    if not action.get(_MARK):  # the artist's: it cannot lead the camera, too, but it is not lost
+        action.use_fake_user = True
+        data.action = None
+        return
+    versions.remove_fcurves(camera, lambda each: each.data_path in _LED)
+    if not versions.fcurves(camera):
+        data.action = None
+        if not action.users:
+            bpy.data.actions.remove(action)
+
+
 def _make_linear(camera: bpy.types.Object) -> None:
+    """Mark the keyframes that were made as made here, and have nothing between them but straight lines."""
+    camera.animation_data.action[_MARK] = 1
     for curve in versions.fcurves(camera):
+        if curve.data_path not in _LED:
+            continue
         for key in curve.keyframe_points:
             key.interpolation = "LINEAR"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import bpy
@@ -106,7 +107,19 @@ def strips_of(editor: bpy.types.SequenceEditor) -> Any:
 
 
 def fcurves(owner: bpy.types.ID) -> list[bpy.types.FCurve]:
-    """The animation curves of a datablock; none when it has no action.
+    """The animation curves of a datablock; none when it has no action."""
+    return [curve for curves in _curves(owner) for curve in curves]
+
+
+def remove_fcurves(owner: bpy.types.ID, is_wanted: Callable[[bpy.types.FCurve], bool]) -> None:
+    """Take some of the animation curves of a datablock away."""
+    for curves in _curves(owner):
+        for curve in [each for each in curves if is_wanted(each)]:
+            curves.remove(curve)
+
+
+def _curves(owner: bpy.types.ID) -> list[Any]:
+    """Where the animation curves of a datablock are.
 
     Until 4.3 they are the action's; later those of the channel bag of the slot that the datablock uses.
     """
@@ -115,11 +128,11 @@ def fcurves(owner: bpy.types.ID) -> list[bpy.types.FCurve]:
         return []
     slot = getattr(data, "action_slot", None)
     if slot is None or not hasattr(data.action, "layers"):
-        return list(getattr(data.action, "fcurves", ()))
+        return [data.action.fcurves] if hasattr(data.action, "fcurves") else []
     bags = [
         strip.channelbag(slot)
         for layer in data.action.layers
         for strip in layer.strips
         if hasattr(strip, "channelbag")
     ]
-    return [curve for bag in bags if bag is not None for curve in bag.fcurves]
+    return [bag.fcurves for bag in bags if bag is not None]

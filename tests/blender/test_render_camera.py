@@ -154,6 +154,34 @@ def test_it_is_made_once_and_then_updated(scene: bpy.types.Scene) -> None:
     assert scene.splinescape.path.object is not None and len(second.constraints) == 1
 
 
+def test_what_the_artist_added_stays_and_nothing_is_left_behind(scene: bpy.types.Scene) -> None:
+    curve = add_curve(scene)
+    add_target(scene)
+    camera = ensure_path_camera(scene)
+    camera.constraints.new("LIMIT_SCALE").name = "Mine"
+    camera.scale = (1, 1, 1)
+    camera.keyframe_insert("hide_render", frame=20)
+    for tilt in (0.8, 0.0, 0.5, 0.0):
+        curve.data.splines[0].bezier_points[1].tilt = tilt
+        assert ensure_path_camera(scene) == camera
+        assert error_on_the_way(scene, camera) < 1e-4
+        assert is_led_by_constraints(camera) == (tilt == 0.0)
+    assert "Mine" in camera.constraints and len(camera.constraints) == 3
+    assert "hide_render" in {each.data_path for each in fcurves(camera)}
+    assert [each.name for each in bpy.data.actions] == [camera.animation_data.action.name]
+
+
+def test_an_action_of_the_artist_is_set_aside_not_lost(scene: bpy.types.Scene) -> None:
+    add_curve(scene)
+    add_target(scene)
+    camera = ensure_path_camera(scene)
+    camera.animation_data.action = mine = bpy.data.actions.new("Mine")
+    camera.keyframe_insert("location", frame=11)
+    ensure_path_camera(scene)
+    assert error_on_the_way(scene, camera) < 1e-4
+    assert mine.use_fake_user and camera.animation_data.action != mine
+
+
 def test_a_range_of_one_frame_is_the_beginning_of_the_path(scene: bpy.types.Scene) -> None:
     add_curve(scene)
     add_target(scene)
