@@ -17,29 +17,41 @@ from bpy.app.handlers import persistent
 from gpu_extras.batch import batch_for_shader
 
 from . import frusta
-from .sampling import PathError, guide_turns, path_object
+from .sampling import Flight, PathError, SlowPathError, guide_turns, path_object, read_flight
 from .state import DENSE, PathState, read_path
 
 _DELAY = 0.05
 _BUSY_DELAY = 0.5
 _REST = 5.0
 """After reading, this many times as long as it took is waited: heavy scenes are read less often."""
+_LONGEST_WALK = 1.0
+"""Seconds; the window stands still while the scene's frames are walked through."""
 _LINE_WIDTH = 1.5
 
 _WATCHED = (bpy.types.Object, bpy.types.Curve, bpy.types.Camera, bpy.types.PointCloud, bpy.types.Action)
 """What a path, its target and the scene are made of."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Walked:
+    """What walking through the scene's frames has told: of the guide, of the path if it is a camera, or no more."""
+
+    turns: Any = None
+    flight: Flight | None = None
+    error: str = ""
+
+
 @dataclass(eq=False)
 class _Memory:
     """What was read of one scene, and what it looks like as batches.
 
-    `turns` are those of the guide, None when they have to be read. `format` is what reading depends on and no update
-    tells of, `key` are the drawing's settings.
+    `walked` is None when the frames have to be walked through, `walk` what that depends on. `format` is what reading
+    depends on and no update tells of, `key` are the drawing's settings.
     """
 
     state: PathState | None = None
-    turns: Any = None
+    walked: _Walked | None = None
+    walk: tuple[Any, ...] = ()
     stale: bool = True
     format: tuple[Any, ...] = ()
     key: tuple[Any, ...] = ()
@@ -73,10 +85,15 @@ def update(scene: Any, depsgraph: Any) -> PathState:
     began = time.monotonic()
     _running.reading = True
     try:
-        if memory.format != _format(scene):
-            memory.turns = None
-        memory.turns = guide_turns(scene, depsgraph) if memory.turns is None else memory.turns
-        memory.state = read_path(scene, depsgraph, memory.turns)
+        if memory.walked is None or memory.walk != _walk(scene):
+            memory.walked, memory.walk = None, _walk(scene)
+            memory.walked = _walk_through(scene, depsgraph)
+        walked = memory.walked
+        memory.state = (
+            PathState(error=walked.error)
+            if walked.error
+            else read_path(scene, depsgraph, walked.turns, walked.flight)
+        )
     except PathError as error:
         memory.state = PathState(error=str(error))
     finally:
@@ -88,7 +105,26 @@ def update(scene: Any, depsgraph: Any) -> PathState:
 
 def refresh(context: Any) -> None:
     """A setting changed: read the path again."""
+    memory = _memory(context.scene)
+    if memory.walked is not None and memory.walked.error:
+        memory.walked = None
     _mark(context.scene)
+
+
+def _walk_through(scene: Any, depsgraph: Any) -> _Walked:
+    try:
+        turns = guide_turns(scene, depsgraph, _LONGEST_WALK)
+        return _Walked(turns, read_flight(scene, depsgraph, DENSE, _LONGEST_WALK))
+    except SlowPathError as error:
+        return _Walked(error=str(error))
+
+
+def _walk(scene: Any) -> tuple[Any, ...]:
+    """What the frames are walked through for, and which; () for a path that does not need it."""
+    own = scene.splinescape.path
+    guide = own.guide if own.orientation == "CAMERA" else None
+    followed = own.object if _is_camera(scene) else guide
+    return () if followed is None else (followed.name_full, scene.frame_start, scene.frame_end)
 
 
 def _memory(scene: Any) -> _Memory:
@@ -121,10 +157,11 @@ def _schedule() -> None:
 def _tick() -> float | None:
     if bpy.app.is_job_running("RENDER"):
         return _BUSY_DELAY
-    for window in bpy.context.window_manager.windows:
+    windows = bpy.context.window_manager.windows
+    for window in windows:
         if not _memory(window.scene).stale:
             continue
-        if _sets_frames(window.scene) and window.screen.is_animation_playing:
+        if _sets_frames(window.scene) and any(map(_is_at_work, windows)):
             return _BUSY_DELAY
         with bpy.context.temp_override(window=window, scene=window.scene, view_layer=window.view_layer):
             update(window.scene, bpy.context.evaluated_depsgraph_get())
@@ -133,10 +170,14 @@ def _tick() -> float | None:
 
 
 def _sets_frames(scene: Any) -> bool:
-    """Whether reading the path walks through the scene's frames, which must not be done during playback."""
-    return _is_camera(scene) or (
-        scene.splinescape.path.orientation == "CAMERA" and _memory(scene).turns is None
-    )
+    """Whether reading the path walks through the scene's frames, which must not be done while the artist is at it."""
+    memory, walk = _memory(scene), _walk(scene)
+    return bool(walk) and (memory.walked is None or memory.walk != walk)
+
+
+def _is_at_work(window: Any) -> bool:
+    """Whether an animation plays in a window, or the artist drags something."""
+    return window.screen.is_animation_playing or bool(getattr(window, "modal_operators", ()))
 
 
 def _is_camera(scene: Any) -> bool:
@@ -172,8 +213,8 @@ def _on_change(scene: Any, depsgraph: Any = None) -> None:
     updates = [each for each in depsgraph.updates if isinstance(each.id, _WATCHED)]
     keyed = [each.id.original.as_pointer() for each in updates if isinstance(each.id, bpy.types.Action)]
     moved = [each.id.original.as_pointer() for each in updates if _is_real(each)]
-    if not _addresses(scene, "guide").isdisjoint(keyed):
-        memory.turns = None
+    if not _addresses(scene, "object" if _is_camera(scene) else "guide").isdisjoint(keyed):
+        memory.walked = None
         _mark(scene)
     # Walking through the frames takes back what the artist has moved but not keyed yet: only keys count there.
     watched = () if _is_camera(scene) else ("object", "target", "image", "scene")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time as clock
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,17 +17,20 @@ from splinescape.errors import InputError
 
 from . import frames
 from .curves import read_curve
-from .errors import PathError
+from .errors import PathError, SlowPathError
 from .polyline import Walk, walk
 
 __all__ = [
+    "Flight",
     "PathError",
+    "SlowPathError",
     "fovs_along",
     "guide_turns",
     "path_json",
     "path_length",
     "path_object",
     "pose_count",
+    "read_flight",
     "sample_path",
 ]
 
@@ -72,11 +76,38 @@ def sample_path(scene: Any, depsgraph: Any, n: int, turns: Array | None = None) 
     return _oriented(scene, depsgraph, walked, turns)[::stride][:n]
 
 
-def guide_turns(scene: Any, depsgraph: Any) -> Array | None:
-    """(m, 3, 3) rotations over the frame range of the object that the camera turns like; None where none is asked for.
+@dataclass(frozen=True, eq=False)
+class Flight:
+    """A camera over the frame range: poses (n, 4, 4) `matrix_world` without scale, fovs (n,) vertical in degrees."""
+
+    poses: Array
+    fovs: Array
+
+
+def read_flight(scene: Any, depsgraph: Any, n: int, seconds: float | None = None) -> Flight | None:
+    """The scene's path at `n` equal steps of the frame range where it is a camera, else None.
+
+    Args:
+        seconds: how long it may take.
 
     Raises:
-        PathError: there is no such object, or it is mirrored or squashed.
+        PathError: it is not a perspective camera, or it is mirrored or squashed. SlowPathError: it takes too long.
+    """
+    chosen = path_object(scene)
+    if chosen is None or chosen.type != "CAMERA":
+        return None
+    animated = _animated(scene, depsgraph, chosen, n, seconds)
+    return Flight(_rigid(animated.matrices, chosen), animated.fovs)
+
+
+def guide_turns(scene: Any, depsgraph: Any, seconds: float | None = None) -> Array | None:
+    """(m, 3, 3) rotations over the frame range of the object that the camera turns like; None where none is asked for.
+
+    Args:
+        seconds: how long it may take.
+
+    Raises:
+        PathError: there is no such object, or it is mirrored or squashed. SlowPathError: it takes too long.
     """
     own = scene.splinescape.path
     if own.orientation != "CAMERA" or _required(scene).type == "CAMERA":
@@ -87,7 +118,7 @@ def guide_turns(scene: Any, depsgraph: Any) -> Array | None:
             "No object tells how the camera turns: choose one as Turns Like, or another Direction"
         )
     count = min(_FINE, max(2, scene.frame_end - scene.frame_start + 1))
-    return _rigid(_animated(scene, depsgraph, guide, count).matrices, guide)[:, :3, :3]
+    return _rigid(_animated(scene, depsgraph, guide, count, seconds).matrices, guide)[:, :3, :3]
 
 
 def stands_still(poses: Array, fovs: Array | None) -> bool:
@@ -245,8 +276,9 @@ def _aims(scene: Any, depsgraph: Any, n: int) -> Array:
     return np.repeat(matrix[None, :3, 3], n, axis=0)
 
 
-def _animated(scene: Any, depsgraph: Any, moved: Any, n: int) -> _Animated:
+def _animated(scene: Any, depsgraph: Any, moved: Any, n: int, seconds: float | None = None) -> _Animated:
     """Read an object at `n` equal steps of the frame range; the current frame stays what it is."""
+    ends = math.inf if seconds is None else clock.monotonic() + seconds
     now = scene.frame_current, scene.frame_subframe
     matrices, fovs = np.empty((n, 4, 4)), np.full(n, np.nan)
     try:
@@ -257,6 +289,11 @@ def _animated(scene: Any, depsgraph: Any, moved: Any, n: int) -> _Animated:
             matrices[i] = evaluated.matrix_world
             if moved.type == "CAMERA":
                 fovs[i] = _fov(scene, evaluated)
+            if clock.monotonic() > ends and i < n - 1:
+                raise SlowPathError(
+                    f'Reading "{moved.name}" takes long, so the path is not shown: '
+                    "simplify the scene or its frame range, then choose it here again"
+                )
     finally:
         scene.frame_set(now[0], subframe=now[1])
     return _Animated(matrices, fovs)

@@ -14,11 +14,11 @@ from splinescape.camera.blender import Lens, intrinsics_from_lens, view_matrix
 from . import checks, frusta, scale
 from .checks import Problem
 from .sampling import (
-    FEWEST,
+    Flight,
     PathError,
-    fovs_along,
     path_object,
     pose_count,
+    read_flight,
     sample_path,
     scene_placement,
     standing_still,
@@ -59,14 +59,21 @@ class PathState:
     drawn_size: float = 0.2
 
 
-def read_path(scene: Any, depsgraph: Any, turns: Array | None = None) -> PathState:
-    """Read the scene's path; what is wrong with it is in the state. `turns` as in `sample_path`."""
+def read_path(
+    scene: Any, depsgraph: Any, turns: Array | None = None, flight: Flight | None = None
+) -> PathState:
+    """Read the scene's path; what is wrong with it is in the state.
+
+    Args:
+        turns: as in `sample_path`. flight: of 241 poses, so that the frames need not be walked through again.
+    """
     chosen = path_object(scene)
     if chosen is None:
         return PathState()
     try:
-        poses = sample_path(scene, depsgraph, DENSE, turns)
-        if stands_still(poses, None) and stands_still(poses, fovs_along(scene, depsgraph, FEWEST)):
+        flight = read_flight(scene, depsgraph, DENSE) if flight is None else flight
+        poses = sample_path(scene, depsgraph, DENSE, turns) if flight is None else flight.poses
+        if stands_still(poses, None if flight is None else flight.fovs):
             raise standing_still(chosen)
         place = scene_placement(scene)
     except PathError as error:

@@ -152,6 +152,48 @@ def test_a_camera_that_is_moved_but_not_keyed_yet_stays_where_it_is_put() -> Non
     assert stale() and update().length > length + 1
 
 
+def test_another_resolution_or_summary_does_not_walk_through_the_frames_of_a_camera() -> None:
+    camera = settings().object = flying_camera()
+    scene = bpy.context.scene
+    before = update()
+    camera.location.y = 9  # not keyed: a change of frame would take it back
+    camera.location.x = 7
+    scene.render.resolution_x *= 2
+    scene.splinescape.generate.summary = "{}"
+    overlay.state_of(scene)
+    assert stale() and not overlay._sets_frames(scene)
+    after = update()
+    assert camera.location.x == 7 and after.window != before.window
+    np.testing.assert_array_equal(after.poses, before.poses)
+    scene.frame_end = 30
+    assert overlay._sets_frames(scene)
+    assert update().length < before.length
+
+
+@pytest.mark.parametrize("kind", ["path", "guide"])
+def test_a_camera_that_is_slow_to_read_is_given_up_and_read_when_it_is_chosen_again(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    camera = flying_camera()
+    if kind == "path":
+        settings().object = camera
+    else:
+        bpy.ops.splinescape.add_path(shape="DOLLY")
+        settings().guide, settings().orientation = camera, "CAMERA"
+    scene = bpy.context.scene
+    scene.frame_set(20)
+    with monkeypatch.context() as patched:
+        patched.setattr(overlay, "_LONGEST_WALK", 0.0)
+        state = update()
+    assert state.poses is None and "takes long" in state.error and scene.frame_current == 20
+    assert "takes long" in update().error  # nothing has changed: not tried again
+    if kind == "path":
+        settings().object = camera
+    else:
+        settings().guide = camera
+    assert stale() and update().poses is not None
+
+
 def test_editing_a_curve_that_turns_like_a_camera_does_not_walk_through_the_frames() -> None:
     camera = flying_camera()
     bpy.ops.splinescape.add_path(shape="DOLLY")
