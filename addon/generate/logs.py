@@ -10,9 +10,11 @@ import bpy
 from splinescape.errors import SplinescapeError
 
 from ..backend import connect
+from ..backend.shared import SharedClient
 from .request import GenerateError
 
 _WITHIN_S = 5.0
+_CONNECT_WITHIN_S = 1.0
 _LONGEST = 2**20
 
 
@@ -26,6 +28,7 @@ def read_log(job: str) -> str:
     client = backend.client() if backend is not None else None
     if client is None:
         raise GenerateError("There is no backend to read the log from: see the preferences")
+    _check_connection(client)
     deadline = time.monotonic() + _WITHIN_S
     parts: list[str] = []
     offset = 0
@@ -45,6 +48,16 @@ def read_log(job: str) -> str:
         if part.offset >= part.size or part.offset <= offset:
             return "".join(parts)[-_LONGEST:]
         offset = part.offset
+
+
+def _check_connection(client: SharedClient) -> None:
+    """Give a new connection a moment; raises GenerateError when there is none, so that Blender does not stand still."""
+    deadline = time.monotonic() + _CONNECT_WITHIN_S
+    while client.state == "connecting" and time.monotonic() < deadline:
+        client.pump(5.0)
+        client.wait(0.02)
+    if client.state != "connected":
+        raise GenerateError("The backend does not answer: click Reconnect and try again")
 
 
 def show_text(name: str, content: str) -> bpy.types.Text:

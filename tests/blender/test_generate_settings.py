@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ import bpy
 import pytest
 from bl_ext.user_default.splinescape import preferences
 from bl_ext.user_default.splinescape.backend import connect
-from bl_ext.user_default.splinescape.generate import presets, properties, request
+from bl_ext.user_default.splinescape.generate import logs, presets, properties, request
 from generate_support import picture, set_up
 from service import RunningService, until, use
 
@@ -128,3 +129,11 @@ def test_presets_are_within_the_settings() -> None:
         own = bpy.context.scene.splinescape.generate
         presets.apply_preset(own, quality)
         assert all(getattr(own, name) == value for name, value in vars(target).items())
+
+
+def test_the_log_of_a_dead_backend_is_refused_at_once(tmp_path: Path) -> None:
+    use(tmp_path / "nobody.json")
+    begin = time.monotonic()
+    with pytest.raises(request.GenerateError, match="click Reconnect"):
+        logs.read_log("0" * 32)
+    assert time.monotonic() - begin < 2.0
