@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import bpy
@@ -9,6 +10,8 @@ import bpy.utils.previews
 
 from .job_view import JobView
 from .places import preview_folder
+
+log = logging.getLogger(__name__)
 
 _icons: bpy.utils.previews.ImagePreviewCollection | None = None
 _shown: dict[str, tuple[tuple[str, int], str]] = {}
@@ -30,21 +33,25 @@ def preview_of(view: JobView, which: str) -> bpy.types.ImagePreview | None:
         return None
     state = (view.job, view.pictures)
     if _shown.get(which, (None, ""))[0] != state:
-        _replace(which, state, data)
-    return _icons[_shown[which][1]]
+        try:
+            _replace(which, state, data)
+        except OSError as error:  # panels are drawn all the same
+            log.debug("no thumbnail: %s", error)
+    return _icons[_shown[which][1]] if which in _shown else None
 
 
 def _replace(which: str, state: tuple[str, int], data: bytes) -> None:
     assert _icons is not None
-    old = _shown.pop(which, None)
-    if old is not None:
-        _icons.pop(old[1])
-        _file(old[1]).unlink(missing_ok=True)
     key = f"{state[0]}_{state[1]}_{which}"
     path = _file(key)
     path.write_bytes(data)
+    old = _shown.pop(which, None)
+    if old is not None:
+        del _icons[old[1]]  # unlike `pop` this sets the picture free
     _icons.load(key, str(path), "IMAGE")
     _shown[which] = (state, key)
+    if old is not None:
+        _file(old[1]).unlink(missing_ok=True)
 
 
 def _file(key: str) -> Path:

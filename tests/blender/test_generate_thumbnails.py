@@ -35,3 +35,16 @@ def test_the_newest_picture_is_shown_and_the_last_one_is_tidied_up() -> None:
             assert abs(np.median(pixels[:, :3]) * 255 - shade) < 12
         assert len(_files()) == 2
     assert len(bpy.data.images) == images
+
+
+def test_a_picture_that_cannot_be_kept_does_not_stop_the_drawing() -> None:
+    view = JobView("x", "1" * 32, "running", thumbnails={"rgb": _picture(9)}, pictures=1)
+    shown = thumbnails.preview_of(view, "rgb")
+    assert shown is not None
+    (places.preview_folder() / f"thumbnail_{view.job}_2_rgb.jpg").mkdir()
+    view.pictures = 2
+    assert thumbnails.preview_of(view, "rgb") == shown
+    (places.preview_folder() / f"thumbnail_{view.job}_2_rgb.jpg").rmdir()
+    assert thumbnails.preview_of(view, "rgb") is not None
+    assert f"thumbnail_{view.job}_2_rgb.jpg" in _files()
+    assert f"thumbnail_{view.job}_1_rgb.jpg" not in _files()
