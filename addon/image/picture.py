@@ -55,14 +55,14 @@ def _is_readable(data: bytes) -> bool:
 
 def _file_bytes(image: bpy.types.Image, frame: int) -> bytes | None:
     """What lies on disk or is packed; None where there is no file for the image."""
-    if image.source == "SEQUENCE":
-        return sequence_file(_path(image), frame).read_bytes()
-    if image.source != "FILE":
+    if image.source not in ("FILE", "SEQUENCE"):
         return None
-    if image.packed_file is not None:
+    if image.source == "FILE" and image.packed_file is not None:
         return bytes(image.packed_file.data)
     path = _path(image)
     try:
+        if image.source == "SEQUENCE":
+            path = sequence_file(path, frame)
         return path.read_bytes()
     except OSError as error:
         raise PictureError(
@@ -131,10 +131,15 @@ def _movie_frame(image: bpy.types.Image, frame: int) -> bytes:
     path = _path(image)
     if not path.is_file():
         raise PictureError(f"There is no movie {path}: choose the file again")
-    with tempfile.TemporaryDirectory() as folder, _movie_scene(path, frame) as scene:
-        scene.render.filepath = str(Path(folder) / "frame.png")
-        bpy.ops.render.render(write_still=True, scene=scene.name)
-        return (Path(folder) / "frame.png").read_bytes()
+    try:
+        with tempfile.TemporaryDirectory() as folder, _movie_scene(path, frame) as scene:
+            scene.render.filepath = str(Path(folder) / "frame.png")
+            bpy.ops.render.render(write_still=True, scene=scene.name)
+            return (Path(folder) / "frame.png").read_bytes()
+    except OSError as error:
+        raise PictureError(
+            f"The frame of {path.name} cannot be kept ({error.strerror}): make room in the temporary folder"
+        ) from None
 
 
 @contextmanager

@@ -108,6 +108,9 @@ def test_a_sequence_gives_the_file_of_the_frame(tmp_path: Path) -> None:
     for frame, file in ((4, 4), (1, 3), (99, 5)):
         bpy.context.scene.frame_set(frame)
         assert picture.picture_file(image)[0] == (tmp_path / f"shot_{file:04d}.png").read_bytes()
+    (tmp_path / "shot_0006.png").mkdir()
+    with pytest.raises(picture.PictureError, match=r"cannot be read from .*shot_0006.png"):
+        picture.picture_file(image, 6)
 
 
 def test_a_movie_gives_the_picture_of_the_frame(tmp_path: Path) -> None:
