@@ -33,12 +33,12 @@ _registered: list[ModuleType] = []
 
 
 def register() -> None:
-    """Register all modules; when one fails, those before it are taken back and the error goes on."""
+    """Register all modules; when one fails, it and those before it are taken back and the error goes on."""
     try:
         for name in _MODULES:
             module = importlib.import_module(f".{name}", __package__)
-            module.register()
             _registered.append(module)
+            module.register()
     except BaseException:
         unregister()
         raise

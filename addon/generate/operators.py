@@ -316,4 +316,5 @@ def register() -> None:
 
 def unregister() -> None:
     for each in reversed(_CLASSES):
-        bpy.utils.unregister_class(each)
+        if each.is_registered:
+            bpy.utils.unregister_class(each)
