@@ -35,6 +35,8 @@ _PAUSE_FACTOR = 8.0
 _REFUSED_PAUSE_S = 1.0
 _REFUSED_FOR_S = 10.0
 """So long a refusal is waited for where nobody is there to leave the mode that causes it."""
+_HANDLED_FOR_S = 20.0
+"""No stroke lasts longer; some operators of other extensions never end."""
 _MOMENT_S = 2.0
 """Connections that are back by then are not worth a message."""
 
@@ -66,6 +68,7 @@ class Running:
         self._summary: dict[str, Any] | None = None
         self._import_at = self._busy_until = 0.0
         self._refused_at: float | None = None
+        self._handled_at: float | None = None
 
     @property
     def view(self) -> JobView:
@@ -101,8 +104,20 @@ class Running:
             return
         if not arrived.final and (not self.previews or self.view.state == "done"):
             self.follower.imported()
-        elif arrived.final or time.monotonic() >= self._import_at:
+        elif not arrived.final:
+            if time.monotonic() >= self._import_at:
+                self._take_over(scene, arrived)
+        elif not self._waits_for_the_artist():
             self._take_over(scene, arrived)
+
+    def _waits_for_the_artist(self) -> bool:
+        """Whether the undo step that comes with the result would fall into a stroke or drag."""
+        if not _is_handled():
+            self._handled_at = None
+            return False
+        now = time.monotonic()
+        self._handled_at = now if self._handled_at is None else self._handled_at
+        return now - self._handled_at < _HANDLED_FOR_S
 
     def _remember(self, scene: bpy.types.Scene) -> bool:
         """See that the .blend has the job's name; undo may have taken it back.
@@ -197,7 +212,10 @@ class Running:
 
     def _was_deleted(self, scene: bpy.types.Scene, undone: bool) -> bool:
         """Whether the artist has deleted the growing splats; undo may take them away too, but means no such thing."""
-        return self._shown and not undone and splats_object(scene) is None
+        if not self._shown or undone or splats_object(scene) is not None:
+            return False
+        scene.splinescape.generate.scene_object = None  # not to be saved any more
+        return True
 
     def _show(self, scene: bpy.types.Scene, arrived: Arrived) -> None:
         own = scene.splinescape.generate
@@ -220,6 +238,12 @@ class Running:
 def _is_busy() -> bool:
     """Whether Blender renders: its data must not change then."""
     return any(bpy.app.is_job_running(kind) for kind in ("RENDER", "OBJECT_BAKE"))
+
+
+def _is_handled() -> bool:
+    """Whether the artist is in the middle of a stroke or drag."""
+    windows = bpy.context.window_manager.windows
+    return any(len(getattr(window, "modal_operators", ())) > 0 for window in windows)
 
 
 def _push_undo(message: str) -> None:

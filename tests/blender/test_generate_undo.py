@@ -160,3 +160,17 @@ def test_the_lens_is_set_once_for_a_job(tmp_path: Path) -> None:
         scene.render.resolution_x = 1234
     assert lens == 77
     assert scene.render.resolution_x == 1234
+
+
+def test_deleted_splats_are_not_kept_by_the_scene(tmp_path: Path) -> None:
+    scene = bpy.context.scene
+    running = follow("running", tmp_path)
+    running.view.arrived = Arrived(splat_file(tmp_path / "b.ply", 5), 0, 5, final=False)
+    running.update(scene)
+    made = splats_object(scene)
+    made.users_collection[0].objects.unlink(made)
+    assert made.users == 1
+    running.view.arrived = Arrived(splat_file(tmp_path / "b.ply", 6), 1, 6, final=True)
+    running.update(scene)
+    assert made.users == 0
+    assert "Import Scene" in running.says
