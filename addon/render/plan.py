@@ -117,7 +117,7 @@ def splat_objects(scene: bpy.types.Scene) -> list[bpy.types.Object]:
 
 
 def frame_folder(scene: bpy.types.Scene) -> FrameFolder:
-    """Where the frames of the scene's splats go.
+    """Where the frames of the scene's splats go; no two files in one folder share it.
 
     Raises:
         RenderError: the folder is beside a .blend that has not been saved yet.
@@ -128,7 +128,8 @@ def frame_folder(scene: bpy.types.Scene) -> FrameFolder:
             "Save the .blend first: the frames go into a folder beside it (or choose another folder)"
         )
     name = bpy.path.clean_name(splat_objects(scene)[0].name)
-    return FrameFolder(Path(bpy.path.abspath(base)) / name / "frames")
+    file = Path(bpy.data.filepath).stem  # "" while it has not been saved
+    return FrameFolder(Path(bpy.path.abspath(base)) / file / name / "frames")
 
 
 def camera_views(plan: RenderPlan) -> dict[int, CameraView]:

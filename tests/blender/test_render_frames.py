@@ -225,7 +225,7 @@ def test_the_button_renders_sets_up_and_survives_saving(scene: bpy.types.Scene, 
     settings.make_movie = settings.make_background = settings.make_compositor = True
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "room.blend"))
     assert bpy.ops.splinescape.render_path() == {"FINISHED"}
-    folder = FrameFolder(tmp_path / "splinescape" / "my_splats" / "frames")
+    folder = FrameFolder(tmp_path / "splinescape" / "room" / "my_splats" / "frames")
     assert folder.numbers() == [4, 5, 6]
     assert folder.movie.stat().st_size > 1000
     bpy.ops.wm.save_mainfile()

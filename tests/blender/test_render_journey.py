@@ -134,7 +134,7 @@ def test_a_batch_generates_and_renders_a_saved_blend(scene: bpy.types.Scene, tmp
         timeout=300,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    (folder,) = (tmp_path / "splinescape").glob("*/frames")
+    (folder,) = (tmp_path / "splinescape").glob("*/*/frames")
     assert FrameFolder(folder).numbers() == [1, 2, 3, 4, 5]
     bpy.ops.wm.open_mainfile(filepath=str(blend))
     scene = bpy.context.scene
