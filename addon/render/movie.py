@@ -36,6 +36,7 @@ def write_movie(scene: bpy.types.Scene, folder: FrameFolder, width: int, height:
         versions.set_movie_output(render)
         editing.view_settings.view_transform = "Standard"
         bpy.ops.render.render(animation=True, scene=editing.name)
+        _let_go(folder.movie)
         part.replace(folder.movie)
     except (RuntimeError, OSError) as error:
         part.unlink(missing_ok=True)
@@ -43,6 +44,13 @@ def write_movie(scene: bpy.types.Scene, folder: FrameFolder, width: int, height:
     finally:
         bpy.data.scenes.remove(editing)
     return folder.movie
+
+
+def _let_go(movie: Path) -> None:
+    """Have images of the .blend close the older movie: Windows does not replace a file that is open."""
+    for image in bpy.data.images:
+        if image.source == "MOVIE" and Path(bpy.path.abspath(image.filepath, library=image.library)) == movie:
+            image.buffers_free()
 
 
 def _cut(editing: bpy.types.Scene, folder: FrameFolder, numbers: list[int]) -> None:

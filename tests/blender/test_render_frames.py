@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import bpy
 import numpy as np
 import pytest
-from bl_ext.user_default.splinescape.render import engine, frames, operators, outputs, own_frames
+from bl_ext.user_default.splinescape.render import engine, frames, movie, operators, outputs, own_frames
 from bl_ext.user_default.splinescape.render.background import setup_background
 from bl_ext.user_default.splinescape.render.exr import read_exr
 from bl_ext.user_default.splinescape.render.files import FrameFolder
@@ -269,6 +271,34 @@ def test_a_movie_can_be_the_background(scene: bpy.types.Scene, tmp_path: Path) -
     image = setup_background(scene, scene.camera, plan.folder, movie=True)
     assert (image.source, image.frame_duration, tuple(image.size)) == ("MOVIE", 3, (WIDTH, HEIGHT))
     assert len(scene.camera.data.background_images) == 1
+
+
+def test_a_movie_that_cannot_be_written_leaves_the_rest_made(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    plan = plan_render(scene, "PATH", folder=tmp_path / "frames")
+    frames.render_frames(scene, folder=tmp_path / "frames")
+    plan.folder.movie.mkdir()
+    scene.splinescape.render.make_movie = scene.splinescape.render.make_background = True
+    with pytest.raises(RenderError, match="movie"):
+        outputs.make_outputs(scene, bpy.context.view_layer, plan)
+    assert len(scene.camera.data.background_images) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at the process's open files")
+def test_an_older_movie_is_closed_before_it_is_replaced(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    plan = plan_render(scene, "PATH", folder=tmp_path / "frames")
+    folder = frames.render_frames(scene, folder=tmp_path / "frames")
+    movie.write_movie(scene, folder, WIDTH, HEIGHT)
+    image = setup_background(scene, scene.camera, plan.folder, movie=True)
+    assert tuple(image.size) == (WIDTH, HEIGHT)
+
+    def is_open() -> bool:
+        links = Path("/proc/self/fd").iterdir()
+        return any(os.path.realpath(each) == str(folder.movie) for each in links)
+
+    assert is_open()
+    movie._let_go(folder.movie)
+    assert not is_open()
+    assert movie.write_movie(scene, folder, WIDTH, HEIGHT) == folder.movie
 
 
 def test_what_is_missing_is_said(scene: bpy.types.Scene) -> None:
