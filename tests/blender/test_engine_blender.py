@@ -43,6 +43,7 @@ def test_colour_and_depth_of_one_splat(tmp_path: Path) -> None:
     assert np.allclose(srgb(combined[middle][:3]), (0.8, 0.4, 0.2), atol=2e-3)
     assert depth[middle] == pytest.approx(3, rel=1e-4)
     assert depth[0, 0] == np.float32(1e10)
+    assert not engine_module._packs._kept, "the splats' memory is given back"
 
 
 def test_up_is_up_and_right_is_right(tmp_path: Path) -> None:
