@@ -9,7 +9,7 @@ import bpy
 
 from splinescape.client import Call, Client, JobInfo
 
-from .request import job_name
+from .request import job_names
 
 _EVERY_S = 15.0
 _LISTED = 50
@@ -64,11 +64,11 @@ def offer(scene: bpy.types.Scene, followed: Collection[str]) -> JobInfo | None:
     Args:
         followed: jobs that are shown already.
     """
-    own = scene.splinescape.generate.job
+    own, names = scene.splinescape.generate.job, job_names(scene)
     for job in _jobs:  # the newest first
         if job.id == own or job.id in followed:
             return None
-        if job.name == job_name(scene) and job.state not in _WORTHLESS and _is_recent(job):
+        if job.name in names and job.state not in _WORTHLESS and _is_recent(job):
             return job
     return None
 

@@ -8,6 +8,7 @@ from ..backend import connect
 from ..panels import SidebarPanel
 from . import jobs, offers, presets, thumbnails, timer
 from .job_view import JobView
+from .request import shown_name
 from .summary import Table, read_summary
 from .wording import headline, lines, progress_text, scene_text
 
@@ -155,7 +156,9 @@ def _draw_offer(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         if found.state == "running"
         else found.state.capitalize()
     )
-    _sentence(box, context, f"{_iface(state)} {_iface('at the backend')}: {found.name}", "RECOVER_LAST")
+    _sentence(
+        box, context, f"{_iface(state)} {_iface('at the backend')}: {shown_name(found.name)}", "RECOVER_LAST"
+    )
     box.operator("splinescape.reattach_job").job = found.id
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import bpy
 
 from .job_view import JobView
+from .request import shown_name
 
 _PACKAGE = (__package__ or "").rpartition(".")[0]
 
@@ -21,7 +22,7 @@ def result_file(view: JobView) -> Path:
     Raises:
         OSError: the user's files have no place for it.
     """
-    name = re.sub(r"[^A-Za-z0-9._-]+", "_", view.name).strip("_.") or "scene"
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", shown_name(view.name)).strip("_.") or "scene"
     folder = f"{name}_{view.job[:8]}"
     if bpy.data.filepath:
         beside = Path(bpy.data.filepath).parent / "splinescape" / folder

@@ -235,6 +235,11 @@ class GenerateSettings(bpy.types.PropertyGroup):
         description="The job was stopped or its splats were deleted: they come back only when asked for",
         options={"HIDDEN"},
     )
+    scene_id: bpy.props.StringProperty(
+        name="Scene Id",
+        description="By what jobs are found again that were sent before the file was saved",
+        options={"HIDDEN"},
+    )
     lens_job: bpy.props.StringProperty(
         name="Lens", description="The job whose lens the input camera was given", options={"HIDDEN"}
     )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import re
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,9 +49,36 @@ class Request:
 
 
 def job_name(scene: bpy.types.Scene) -> str:
-    """What a job of this scene is called at the service: by that it is found again."""
-    file = Path(bpy.data.filepath).stem if bpy.data.filepath else "unsaved"
-    return f"{file} / {scene.name}"
+    """What a job of this scene is called at the service: by that it is found again, and no other file's scene is.
+
+    An unsaved .blend is given an id for that, which its automatic copies have too.
+    """
+    own = scene.splinescape.generate
+    if bpy.data.filepath:
+        return _name_while_saved(scene)
+    own.scene_id = own.scene_id or secrets.token_hex(4)
+    return _name_while_unsaved(scene)
+
+
+def job_names(scene: bpy.types.Scene) -> set[str]:
+    """What jobs of this scene may be called, those included that were sent before the .blend was saved."""
+    names = {_name_while_saved(scene)} if bpy.data.filepath else set()
+    return names | ({_name_while_unsaved(scene)} if scene.splinescape.generate.scene_id else set())
+
+
+def shown_name(name: str) -> str:
+    """A job's name for people."""
+    return re.sub(r" \[[0-9a-f]{8}\]\Z", "", name)
+
+
+def _name_while_saved(scene: bpy.types.Scene) -> str:
+    path = os.path.normcase(Path(bpy.data.filepath).absolute())
+    digest = hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()
+    return f"{Path(bpy.data.filepath).stem} / {scene.name} [{digest[:8]}]"
+
+
+def _name_while_unsaved(scene: bpy.types.Scene) -> str:
+    return f"unsaved / {scene.name} [{scene.splinescape.generate.scene_id}]"
 
 
 def why_not(scene: bpy.types.Scene) -> str:

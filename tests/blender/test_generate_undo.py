@@ -8,7 +8,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
-from bl_ext.user_default.splinescape.generate import jobs, timer
+from bl_ext.user_default.splinescape.generate import jobs, request, timer
 from bl_ext.user_default.splinescape.generate.follower import Follower
 from bl_ext.user_default.splinescape.generate.job_view import Arrived, InputFrame, JobView
 from bl_ext.user_default.splinescape.generate.scene_splats import show_splats, splats_object
@@ -174,3 +174,22 @@ def test_deleted_splats_are_not_kept_by_the_scene(tmp_path: Path) -> None:
     running.update(scene)
     assert made.users == 0
     assert "Import Scene" in running.says
+
+
+def test_jobs_of_other_files_and_other_blenders_are_not_taken_for_the_scenes_own(tmp_path: Path) -> None:
+    names = set()
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / folder / "room.blend"))
+        assert request.job_names(bpy.context.scene) == {request.job_name(bpy.context.scene)}
+        names.add(request.job_name(bpy.context.scene))
+    for _ in range(2):
+        bpy.ops.wm.read_homefile(use_empty=True)
+        assert not request.job_names(bpy.context.scene), "nothing was sent yet"
+        names.add(request.job_name(bpy.context.scene))
+    assert len(names) == 4
+    unsaved = request.job_name(bpy.context.scene)
+    assert request.job_names(bpy.context.scene) == {unsaved}
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "room.blend"))
+    assert request.job_names(bpy.context.scene) == {unsaved, request.job_name(bpy.context.scene)}
+    assert request.shown_name(unsaved) == "unsaved / Scene"
