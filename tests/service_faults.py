@@ -202,7 +202,15 @@ def stop_worker(here: Ground, rounds: int, seconds: float = 30.0, at_once: int =
                 list(pool.map(_stop_for, workers, moments, [seconds] * count))
             with connect(service.connection) as client:
                 for number, job in enumerate(jobs):
+                    _resume_if_hit_three_times(client, job)
                     demand(client, job, number % VARIANTS, here.folder)
+
+
+def _resume_if_hit_three_times(client: Service, job: str) -> None:
+    """A job whose worker is given up moves to another one, which may be the next to be stopped: then it waits."""
+    info = until(lambda: _final(client, job), SETTLED_S, f"the end of job {job}")
+    if info.state == "failed" and "died 3 times" in info.reason:
+        client.resume(job)
 
 
 def _at_least(processes: list[psutil.Process], count: int) -> list[psutil.Process] | None:
