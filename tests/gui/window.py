@@ -59,6 +59,11 @@ class Box:
 
 SCREEN = Box(0, 0, WIDTH, HEIGHT)
 
+_CHOSEN_FILE = (
+    "next((a.spaces.active.params.filename for w in bpy.context.window_manager.windows for a in w.screen.areas"
+    " if a.type == 'FILE_BROWSER'), '')"
+)
+
 
 class BlenderWindow:
     """Xvfb, a window manager and Blender with the extension, all ended by `close`.
@@ -250,20 +255,28 @@ class BlenderWindow:
             time.sleep(0.2)
 
     def choose_file(self, name: str, button: str) -> None:
-        """In an open file browser, which begins in `home`: type a name into the field, and accept."""
+        """In an open file browser, which begins in `home`: click the file, or type its name, and accept."""
         x, y = self.find("Cancel")
         time.sleep(1)
-        field = Box(x - 600, y - 16, 540, 32)
-        for _ in range(4):
-            self.click(x - 200, y)
+        for attempt in range(6):
+            place = locate(self.words(), name)
+            if place is not None:
+                self.click(*place)
+            elif attempt > 1:
+                self._type_file_name(x - 200, y, name)
             time.sleep(1)
-            if not self.words(field):  # an empty field now; keys elsewhere would choose what lies there
-                self.type(name)
-            if locate(self.words(field), name) is not None:
+            if self.value(_CHOSEN_FILE) == name:
                 break
-        self.key("Return")
-        time.sleep(0.5)
         self.click(*self.find(button, Box(x, y - 20, WIDTH - x, 40)))
+
+    def _type_file_name(self, x: int, y: int, name: str) -> None:
+        self.click(x, y)
+        time.sleep(1)
+        if not self.words(
+            Box(x - 400, y - 16, 540, 32)
+        ):  # an empty field: keys elsewhere would choose something
+            self.type(name)
+        self.key("Return")
 
     def type(self, text: str) -> None:
         """Type text."""
