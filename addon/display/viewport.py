@@ -91,11 +91,6 @@ def _draw_region(context: Any, wanted: Wanted, behind_scene: bool) -> None:
         _redraw_later()
 
 
-def latest_seconds() -> dict[str, float]:
-    """What the steps of the latest frame took, for benchmarks."""
-    return dict(_watch.drawing.seconds) if _watch.drawing else {}
-
-
 def _draw() -> None:
     if not bpy.data.pointclouds:
         return
