@@ -90,7 +90,7 @@ class Sessions:
         session.tokens = min(limits.messages_burst, session.tokens + refill)
         session.heard = now
         if session.tokens < 1 or self._takes_too_much(session.user, now):
-            session.line.too_fast = True
+            session.line.pause()
             return False
         session.tokens -= 1 + frames // _FRAMES_A_MESSAGE
         return True
