@@ -35,6 +35,7 @@ OTHER_VALUES: dict[str, Any] = {
     "num_steps": 12,
     "guidance": 3.5,
     "prompt": "a quiet street",
+    "model_memory": "nf4",
     "seed": 2**40,
     "coarse_dense_multiplier": 3,
     "coarse_margin": 16,

@@ -180,6 +180,7 @@ class EnginesPanel(SidebarPanel, bpy.types.Panel):
         column = layout.column(align=True)
         column.prop(own, "num_steps")
         column.prop(own, "guidance")
+        column.prop(own, "model_memory")
 
 
 class ExpansionPanel(SidebarPanel, bpy.types.Panel):

@@ -119,6 +119,20 @@ class GenerateSettings(bpy.types.PropertyGroup):
         description="What a diffusion model should imagine where nothing is known; may stay empty",
         maxlen=4000,
     )
+    model_memory: bpy.props.EnumProperty(
+        name="Model Memory",
+        description="How a diffusion model is held in the memory of the backend's device",
+        items=(
+            ("auto", "Automatic", "As fits best into the memory that is free"),
+            ("full", "Whole", "All of it on the device: fastest, needs most"),
+            ("offload", "Moved in Parts", "Each part is on the device only while it works"),
+            ("stream", "Streamed", "Layer by layer through the device: slow, needs least of it"),
+            ("8bit", "8 Bits", "Rounded to 8 bits: half the memory, nearly the same pictures"),
+            ("nf4", "4 Bits", "Rounded to 4 bits: a quarter of the memory, slightly other pictures"),
+            ("gguf", "GGUF File", "From a rounded file that was downloaded as such"),
+        ),
+        default="auto",
+    )
     seed: bpy.props.IntProperty(
         name="Seed",
         description="Seed of every random choice: the same seed gives the same scene",
@@ -272,6 +286,7 @@ SETTINGS = (
     "num_steps",
     "guidance",
     "prompt",
+    "model_memory",
     "seed",
     "coarse_dense_multiplier",
     "coarse_margin",

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Stage = Literal["no-outpaint", "outpaint", "coarse", "fine"]
+ModelMemory = Literal["auto", "full", "offload", "stream", "8bit", "nf4", "gguf"]
 
 
 class SceneConfig(BaseModel):
@@ -16,7 +17,12 @@ class SceneConfig(BaseModel):
         pydantic.ValidationError: a value is out of range, of the wrong type, or the name is unknown.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        protected_namespaces=(),  # for `model_memory`; older pydantic warns of its name
+    )
 
     stage: Stage = Field(
         "no-outpaint",
@@ -44,6 +50,11 @@ class SceneConfig(BaseModel):
     num_steps: int = Field(25, ge=1, le=1000, description="Denoising steps of a diffusion inpainter.")
     guidance: float = Field(30.0, ge=0, le=1000, description="Guidance of a diffusion inpainter.")
     prompt: str = Field("", max_length=4000, description="What a diffusion inpainter should imagine.")
+    model_memory: ModelMemory = Field(
+        "auto",
+        description="How a diffusion inpainter is held in memory: as fits best, whole, moved in parts, streamed, in 8 "
+        "bits, in 4 bits, from a GGUF file.",
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of every random choice.")
     coarse_dense_multiplier: int = Field(
         10,
