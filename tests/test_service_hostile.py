@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from service_attacks import ATTACKS
+from service_attacks import ATTACKS, dealer
 from service_support import PATH_JSON, TINY, RunningService, expected_ply, picture_png, until
 
 from splinescape.client import connect
+from splinescape.protocol.connection import read_connection
+from splinescape.protocol.wire import Message, decode, encode
 
 MAY_GROW = 20 * 2**20
 ROUND_TRIP_S = 0.05
@@ -50,6 +52,23 @@ def test_an_attack_hurts_nobody_else(service: RunningService, name: str) -> None
         attack.stderr.close()
     assert most - before < MAY_GROW, f"{(most - before) / 2**20:.1f} MiB"
     assert np.percentile(trips, 95) < ROUND_TRIP_S, f"{np.percentile(trips, [50, 95, 100])} s"
+
+
+@pytest.mark.slow
+def test_who_was_paused_for_a_flood_is_heard_again(service: RunningService) -> None:
+    line = dealer(read_connection(service.connection))
+    for _ in range(20_000):
+        line.send(b"x")
+    asked: set[str] = set()
+    answered: set[str | None] = set()
+    ends = time.monotonic() + 60  # packets that were dropped are sent again after longer and longer times
+    while not asked & answered and time.monotonic() < ends:
+        ping = Message("ping")
+        asked.add(ping.id)
+        line.send_multipart(encode(ping))
+        while line.poll(1000):
+            answered.add(decode(line.recv_multipart()).parent)
+    assert asked & answered
 
 
 @pytest.mark.slow
