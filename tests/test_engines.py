@@ -55,7 +55,7 @@ def test_engines_are_made_from_the_settings():
 
 @pytest.mark.parametrize(
     ("make", "known"),
-    [(inpainter, "builtin"), (depth_estimator, "builtin"), (rasterizer, "gsplat, cpu, torch")],
+    [(inpainter, ".*builtin"), (depth_estimator, "moge, .*builtin"), (rasterizer, "gsplat, cpu, torch")],
 )
 def test_an_unknown_name_lists_the_known_ones(make, known):
     with pytest.raises(InputError, match=f"there is no .* engine 'nope'; choose one of: {known}"):

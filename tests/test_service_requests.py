@@ -229,7 +229,7 @@ def test_a_submitted_job_is_plain_data_with_every_setting() -> None:
             "bad_input",
             "no depth engine 'os.system'; choose one",
         ),
-        (changed("submit", engines={"depth": "https://x/y"}), "bad_input", "choose one of: auto, builtin"),
+        (changed("submit", engines={"depth": "https://x/y"}), "bad_input", "choose one of: auto, moge"),
         (changed("submit", engines={"film": "x"}), "bad_input", "'engines.film' is not known here"),
         (
             changed("submit", formats=["exe"]),

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+
 import psutil
 import torch
 
 
 def best_device() -> torch.device:
-    """The fastest that torch can use: "cuda" (NVIDIA, and AMD with ROCm), "xpu" (Intel), "mps" (Apple) or "cpu"."""
+    """The fastest that torch can use: "cuda" (NVIDIA, and AMD with ROCm), "xpu" (Intel), "mps" (Apple) or "cpu".
+
+    SPLINESCAPE_DEVICE=cpu in the environment hides every other.
+    """
+    if os.environ.get("SPLINESCAPE_DEVICE") == "cpu":
+        return torch.device("cpu")
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.xpu.is_available():

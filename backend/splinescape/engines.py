@@ -6,11 +6,21 @@ can run (`missing()` returns the reason or None) and how to make one from the se
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from splinescape.availability import (
+    free_memory,
+    licence_note,
+    network_too_large,
+    nothing_missing,
+    too_slow_on_cpu,
+    weights_missing,
+    weights_path,
+)
 from splinescape.config import SceneConfig
 from splinescape.errors import EngineUnavailableError, InputError
 
@@ -31,6 +41,10 @@ class MemoryTier(IntEnum):
     """Only engines that do without the device's memory are chosen by themselves."""
 
 
+def _fits(_config: SceneConfig, _free: int) -> str | None:
+    return None
+
+
 @dataclass(frozen=True)
 class EngineEntry:
     """One engine of a role.
@@ -44,6 +58,11 @@ class EngineEntry:
         make_lean: builds it for the tiers below the first, where it can do with less memory.
         reads: settings that `make` reads; engines made from other values of the rest are the same.
         heavy: it cannot do without the device's memory.
+        family: a name that several entries share; it stands for the best of them that can run.
+        model: the id of its weights in the catalogue.
+        shy: returns why it is not chosen by itself, though it can run.
+        short: returns why the memory does not suffice, given the settings and the bytes that are free.
+        renew: returns an engine for other settings than those of `reads`, with the weights of one made before.
     """
 
     name: str
@@ -54,14 +73,42 @@ class EngineEntry:
     make_lean: Callable[[SceneConfig], Any] | None = None
     reads: tuple[str, ...] = ()
     heavy: bool = False
+    family: str = ""
+    model: str = ""
+    shy: Callable[[], str | None] = nothing_missing
+    short: Callable[[SceneConfig, int], str | None] = _fits
+    renew: Callable[[Any, SceneConfig], Any] | None = None
 
     def build(self, config: SceneConfig, tier: MemoryTier) -> Any:
         """Make the engine in as much memory as `tier` allows."""
         return (self.make if tier is MemoryTier.FULL else self.make_lean or self.make)(config)
 
+    def refusal(self, wanted: Wanted) -> str | None:
+        """Why this is not the engine to take, or None when it is."""
+        reason = self.missing()
+        if reason is None and not wanted.by_name:
+            reason = self.shy()
+        if reason is None and self.heavy and wanted.tier is MemoryTier.LEAST:
+            reason = "there is not enough memory for it"
+        if reason is None and self.short is not _fits and wanted.tier is MemoryTier.FULL:
+            reason = self.short(wanted.config, max(free_memory(), wanted.free))
+        return reason
 
-def _nothing_missing() -> str | None:
-    return None
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an engine is wanted for.
+
+    Attributes:
+        config: the settings. tier: how much memory it may take.
+        free: bytes of the device's memory that are as good as free, beside those that are.
+        by_name: it was asked for, so that slowness is no reason against it.
+    """
+
+    config: SceneConfig
+    tier: MemoryTier = MemoryTier.FULL
+    free: int = 0
+    by_name: bool = False
 
 
 def _make_builtin_inpainter(_config: SceneConfig) -> Inpainter:
@@ -74,6 +121,68 @@ def _make_builtin_depth(_config: SceneConfig) -> DepthEstimator:
     from splinescape.depth.builtin import BuiltinDepth
 
     return BuiltinDepth()
+
+
+def _moge_missing(model: str) -> str | None:
+    reason = weights_missing(model)
+    if reason is None:
+        from splinescape.depth.moge import missing
+
+        reason = missing()
+    return reason
+
+
+def _make_moge(model: str, _config: SceneConfig) -> DepthEstimator:
+    from splinescape.depth.moge import MogeDepth
+    from splinescape.devices import best_device
+
+    return MogeDepth(weights_path(model), best_device())
+
+
+def _pretrained_missing(model: str) -> str | None:
+    reason = weights_missing(model)
+    if reason is None:
+        from splinescape.depth.pretrained import missing
+
+        reason = missing()
+    return reason
+
+
+def _make_pretrained(model: str, _config: SceneConfig) -> DepthEstimator:
+    from splinescape.depth.pretrained import DepthAnythingDepth, DepthProDepth
+    from splinescape.devices import best_device
+
+    make = DepthProDepth if model == "depth-pro" else DepthAnythingDepth
+    return make(weights_path(model), best_device())
+
+
+def _depth(
+    model: str, family: str = "", note: str = "", for_gpu: bool = False, slower_than: str = ""
+) -> EngineEntry:
+    """A depth network, called as its weights are.
+
+    Args:
+        for_gpu: too large for a CPU, unless it is asked for by name.
+        slower_than: a model that a CPU takes instead when it is there.
+    """
+    moge = family == "moge"
+    shy = partial(too_slow_on_cpu, slower_than) if for_gpu or slower_than else nothing_missing
+    return EngineEntry(
+        model,
+        partial(_moge_missing if moge else _pretrained_missing, model),
+        partial(_make_moge if moge else _make_pretrained, model),
+        note,
+        licence_note(model),
+        heavy=for_gpu,
+        family=family,
+        model=model,
+        shy=shy,
+        short=partial(_network_too_large, model),
+    )
+
+
+def _network_too_large(model: str, _config: SceneConfig, free: int) -> str | None:
+    return network_too_large(model, free)
 
 
 def _make_cpu(_config: SceneConfig) -> Rasterizer:
@@ -91,7 +200,16 @@ def _make_torch(_config: SceneConfig) -> Rasterizer:
 def _gsplat_missing() -> str | None:
     from splinescape.raster.gsplat import missing
 
-    return missing()
+    reason = missing()
+    if reason is not None and "CUDA device" not in reason:
+        return reason
+    import torch
+
+    if torch.version.hip is not None:
+        return "its kernels are for NVIDIA GPUs, and torch here is built for AMD (ROCm)"
+    if reason is not None and (torch.xpu.is_available() or torch.backends.mps.is_available()):
+        return "its kernels are for NVIDIA GPUs: splats are drawn on the CPU here, networks run on the GPU"
+    return reason
 
 
 def _make_gsplat(_config: SceneConfig) -> Rasterizer:
@@ -106,13 +224,31 @@ def _make_lean_gsplat(_config: SceneConfig) -> Rasterizer:
     return GsplatRasterizer(one_view_at_a_time=True)
 
 
-INPAINTERS = [EngineEntry("builtin", _nothing_missing, _make_builtin_inpainter, "preview quality")]
-DEPTH_ESTIMATORS = [EngineEntry("builtin", _nothing_missing, _make_builtin_depth, "preview quality")]
+INPAINTERS = [EngineEntry("builtin", nothing_missing, _make_builtin_inpainter, "preview quality")]
+DEPTH_ESTIMATORS = [
+    _depth("moge-2-vitl-normal", "moge", for_gpu=True),
+    _depth("moge-2-vitl", "moge", for_gpu=True),
+    _depth("moge-2-vitb-normal", "moge", slower_than="moge-2-vits-normal"),
+    _depth("depth-pro", for_gpu=True),
+    _depth("moge-2-vits-normal", "moge"),
+    _depth("moge-vitl", "moge", "of unknown scale", for_gpu=True),
+    _depth("depth-anything-v2-metric-outdoor-large", "depth-anything", "for outdoors", for_gpu=True),
+    _depth("depth-anything-v2-metric-indoor-large", "depth-anything", "for indoors", for_gpu=True),
+    _depth("depth-anything-v2-metric-outdoor-small", "depth-anything", "for outdoors"),
+    _depth("depth-anything-v2-metric-indoor-small", "depth-anything", "for indoors"),
+    EngineEntry("builtin", nothing_missing, _make_builtin_depth, "preview quality"),
+]
 RASTERIZERS = [
     EngineEntry("gsplat", _gsplat_missing, _make_gsplat, make_lean=_make_lean_gsplat, heavy=True),
-    EngineEntry("cpu", _nothing_missing, _make_cpu),
-    EngineEntry("torch", _nothing_missing, _make_torch, "slow reference"),
+    EngineEntry("cpu", nothing_missing, _make_cpu),
+    EngineEntry("torch", nothing_missing, _make_torch, "slow reference"),
 ]
+
+
+def engine_names(table: Sequence[EngineEntry]) -> list[str]:
+    """What users may type besides "auto": the names of the entries, and of their families."""
+    names = [name for entry in table for name in (entry.family, entry.name) if name]
+    return list(dict.fromkeys(names))
 
 
 @dataclass(frozen=True)
@@ -125,41 +261,68 @@ class Choice:
 
 
 def pick(
-    role: str, table: list[EngineEntry], wanted: str | None, tier: MemoryTier = MemoryTier.FULL
+    role: str,
+    table: Sequence[EngineEntry],
+    name: str | None,
+    tier: MemoryTier = MemoryTier.FULL,
+    config: SceneConfig | None = None,
+    free: int = 0,
 ) -> tuple[EngineEntry, str]:
-    """Find the entry called `wanted`, or the first of `table` that can run, and the reason; nothing is made.
+    """Find the entry called `name`, or the first of `table` that can run, and the reason; nothing is made.
 
     Args:
         role: what to call it in messages ("inpaint", "depth", "raster").
         table: entries from best to last resort.
-        wanted: a name, or None / "auto" for the best available.
+        name: of an entry or a family, or None / "auto" for the best available.
         tier: at the last one, an engine that needs the device's memory is no longer "available".
+        config: the settings, on which the memory that is needed depends.
+        free: bytes of the device's memory that will be free though they are not yet.
 
     Raises:
         InputError: no engine has that name.
         EngineUnavailableError: that engine cannot run here; the message says why.
     """
-    skipped: list[str] = []
-    for entry in table:
-        if wanted not in (None, "auto", entry.name):
-            continue
-        reason = entry.missing()
-        if reason is None and entry.heavy and tier is MemoryTier.LEAST:
-            reason = "there is not enough memory for it"
+    anything = name in (None, "auto")
+    meant = [entry for entry in table if anything or name in (entry.name, entry.family)]
+    if not meant:
+        raise InputError(
+            f"there is no {role} engine '{name}'; choose one of: {', '.join(engine_names(table))}"
+        )
+    wanted = Wanted(config or SceneConfig(), tier, free, by_name=any(entry.name == name for entry in meant))
+    refused: list[tuple[EngineEntry, str]] = []
+    for entry in meant:
+        reason = entry.refusal(wanted)
         if reason is None:
-            why = "asked for" if wanted == entry.name else "best available"
-            why += "".join(f"; {s}" for s in skipped) + (f"; {entry.note}" if entry.note else "")
-            return entry, why
-        if wanted == entry.name:
-            raise EngineUnavailableError(f"{role} engine '{wanted}' cannot run here: {reason}")
-        skipped.append(f"{entry.name} not used: {reason}")
-    names = ", ".join(entry.name for entry in table)
-    raise InputError(f"there is no {role} engine '{wanted}'; choose one of: {names}")
+            why = "best available" if anything else "asked for" if entry.name == name else f"best of {name}"
+            labels = (why, *_grouped(refused, " not used"), entry.note, entry.licence)
+            return entry, "; ".join(label for label in labels if label)
+        refused.append((entry, reason))
+    if not anything and not wanted.by_name:  # a slow one of the family is better than none
+        for entry, _ in refused:
+            if entry.refusal(replace(wanted, by_name=True)) is None:
+                return entry, "; ".join(
+                    label for label in (f"best of {name}", entry.note, entry.licence) if label
+                )
+    why = refused[0][1] if len(refused) == 1 else "; ".join(_grouped(refused, ""))
+    raise EngineUnavailableError(f"{role} engine '{name}' cannot run here: {why}")
 
 
-def choose(role: str, table: list[EngineEntry], wanted: str | None, config: SceneConfig) -> Choice:
+def _grouped(refused: Sequence[tuple[EngineEntry, str]], verb: str) -> list[str]:
+    """One text for each reason, whichever engines it is about: "a, b not used: no weights on this disk"."""
+    groups: dict[str, list[EngineEntry]] = {}
+    for entry, reason in refused:
+        groups.setdefault(reason.replace(entry.model, "ID") if entry.model else reason, []).append(entry)
+    texts = []
+    for general, entries in groups.items():
+        one = len(entries) == 1
+        reason = next(reason for entry, reason in refused if entry is entries[0]) if one else general
+        texts.append(f"{', '.join(entry.name for entry in entries)}{verb}: {reason}")
+    return texts
+
+
+def choose(role: str, table: Sequence[EngineEntry], wanted: str | None, config: SceneConfig) -> Choice:
     """Make the engine that `pick` finds; arguments and errors as there."""
-    entry, why = pick(role, table, wanted)
+    entry, why = pick(role, table, wanted, config=config)
     return Choice(entry.make(config), entry.name, why)
 
 

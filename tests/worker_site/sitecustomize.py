@@ -36,9 +36,11 @@ sys.meta_path.insert(0, _Hook())  # type: ignore[arg-type]
 
 
 def _add(engines: ModuleType) -> None:
+    builtin = next(entry for entry in engines.DEPTH_ESTIMATORS if entry.name == "builtin")
+
     def depth(name: str, before: Any) -> None:
         def make(config: Any) -> Any:
-            return _Depth(engines.DEPTH_ESTIMATORS[0].make(config), before)
+            return _Depth(builtin.make(config), before)
 
         engines.DEPTH_ESTIMATORS.append(engines.EngineEntry(name, lambda: None, make, "only for tests"))
 

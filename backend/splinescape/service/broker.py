@@ -161,6 +161,7 @@ class Broker:
             self._publisher.publish(None, "devices", {"devices": self._calls.devices()})
         elif message.type == "beat" and worker.info is not None:
             worker.info["device"]["memory_free"] = content.get("memory_free")
+            worker.info["engines"] = content.get("engines") or worker.info["engines"]
         elif message.type == "event" and message.job is not None:
             buffers = tuple(replace(b, data=bytes(b.data)) for b in message.buffers[:MAX_BUFFERS])
             self._foreman.event(worker, message.job, content["kind"], content["data"], buffers)

@@ -161,7 +161,7 @@ class EngineNames(BaseModel):
             "raster": engines.RASTERIZERS,
         }
         for role, table in tables.items():
-            wanted, known = getattr(self, role), ["auto", *(entry.name for entry in table)]
+            wanted, known = getattr(self, role), ["auto", *engines.engine_names(table)]
             if wanted not in known:
                 raise InputError(
                     f"there is no {role} engine {wanted[:40]!a}; choose one of: {', '.join(known)}"

@@ -6,11 +6,14 @@ import os
 import platform
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from splinescape.errors import EngineUnavailableError
+
+if TYPE_CHECKING:
+    from splinescape.engines import EngineEntry
 
 _EVERY_JOB = ("splinescape.pipeline", "splinescape.depth.builtin", "splinescape.inpaint.builtin")
 
@@ -22,6 +25,7 @@ def restrict_to(device: str) -> None:
     """
     if device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        os.environ["SPLINESCAPE_DEVICE"] = "cpu"
     elif device.startswith("cuda:"):
         index = int(device.removeprefix("cuda:"))
         visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
@@ -37,16 +41,22 @@ def describe(wanted: str) -> dict[str, Any]:
     """
     import torch
 
-    if torch.cuda.is_available():
+    from splinescape.devices import best_device
+
+    kind = best_device().type
+    device, count = kind, 1
+    if kind == "cuda":
         free, total = torch.cuda.mem_get_info()
-        name, kind, count = torch.cuda.get_device_name(), "cuda", torch.cuda.device_count()
+        name, count = torch.cuda.get_device_name(), torch.cuda.device_count()
         device = "cuda:0" if wanted == "auto" else wanted
     elif wanted.startswith("cuda"):
         raise EngineUnavailableError(f"there is no device {wanted}: torch sees no CUDA device of that number")
-    else:
-        memory = psutil.virtual_memory()
-        free, total = memory.available, memory.total
-        device, name, kind, count = "cpu", _processor(), "cpu", 1
+    elif kind == "xpu":
+        free, total = torch.xpu.mem_get_info()
+        name, count = torch.xpu.get_device_name(), torch.xpu.device_count()
+    else:  # Apple's GPU has the memory of the machine
+        free, total = free_on_device(), psutil.virtual_memory().total
+        name = _processor()
     return {
         "device": device,
         "name": name,
@@ -57,13 +67,16 @@ def describe(wanted: str) -> dict[str, Any]:
     }
 
 
-def memory_free(kind: str) -> int:
-    """Bytes that are free on the device now."""
-    if kind == "cuda":
-        import torch
+def free_on_device() -> int:
+    """Bytes that can still be allocated on the device that engines are made on."""
+    from splinescape.devices import best_device, free_bytes
 
-        return torch.cuda.mem_get_info()[0]
-    return psutil.virtual_memory().available
+    return free_bytes(best_device())
+
+
+def memory_free(kind: str) -> int:
+    """Bytes that are free on a device of this kind now; while it is "", not known yet, in this machine."""
+    return psutil.virtual_memory().available if kind in ("", "cpu") else free_on_device()
 
 
 def _processor() -> str:
@@ -85,21 +98,34 @@ def engine_table() -> list[dict[str, Any]]:
         ("depth", engines.DEPTH_ESTIMATORS),
         ("raster", engines.RASTERIZERS),
     )
+    return [row for role, table in roles for row in _rows(role, table)]
+
+
+def _rows(role: str, table: list[EngineEntry]) -> list[dict[str, Any]]:
     rows = []
-    for role, table in roles:
-        for entry in table:
-            reason = entry.missing()
-            rows.append(
-                {
-                    "role": role,
-                    "name": entry.name,
-                    "available": reason is None,
-                    "reason": reason or "",
-                    "note": entry.note,
-                    "licence": entry.licence,
-                }
-            )
+    families: dict[str, list[str]] = {}
+    for entry in table:
+        reason = entry.missing()
+        rows.append(_row(role, entry.name, reason, entry.note, entry.licence))
+        if entry.family:
+            families.setdefault(entry.family, []).append(reason or "")
+    for name, reasons in families.items():
+        none = (
+            None if "" in reasons else f"none of its {len(reasons)} models can run; the first: {reasons[0]}"
+        )
+        rows.append(_row(role, name, none, "the best of its models on the disk", ""))
     return rows
+
+
+def _row(role: str, name: str, reason: str | None, note: str, licence: str) -> dict[str, Any]:
+    return {
+        "role": role,
+        "name": name,
+        "available": reason is None,
+        "reason": reason or "",
+        "note": note,
+        "licence": licence,
+    }
 
 
 def warm_up() -> None:
@@ -120,6 +146,9 @@ def free_memory() -> None:
 
     import torch
 
+    from splinescape.devices import best_device
+
     gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    kind = best_device().type
+    if kind != "cpu":
+        getattr(torch, kind).empty_cache()

@@ -15,6 +15,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 import traceback
 from dataclasses import fields
 from pathlib import Path
@@ -32,6 +33,7 @@ from splinescape.service.worker.render import RenderDesk
 _SWITCH_INTERVAL_S = 0.00005
 _QUIT_GRACE_S = 1.0
 _FLUSH_S = 1.0
+_LOOK_AT_ENGINES_EVERY_S = 2.0
 _NO_DEVICE = 72
 _PR_SET_PDEATHSIG = 1
 
@@ -42,6 +44,8 @@ class Worker:
     def __init__(self, address: Address, device_name: str) -> None:
         self._device = device_name
         self._kind = ""
+        self._engines: list[dict[str, Any]] = []
+        self._next_look = 0.0
         self._process = psutil.Process()
         self._jobs: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._cancels: dict[str, threading.Event] = {}
@@ -79,9 +83,10 @@ class Worker:
 
         torch.get_num_threads()  # before another thread sets its own number, which later ones would begin with
         facts = device.describe(self._device)
-        self._kind = facts["kind"]
-        content = {"pid": os.getpid(), "device": facts, "engines": device.engine_table()}
+        self._engines = device.engine_table()
+        content = {"pid": os.getpid(), "device": facts, "engines": self._engines}
         self._link.send(Message("ready", content))
+        self._kind = facts["kind"]
 
     def _work(self, runner: Any, message: Message) -> None:
         job, content = message.job or "", message.content
@@ -130,7 +135,19 @@ class Worker:
 
     def _beat(self) -> dict[str, Any]:
         free = device.memory_free(self._kind)
-        return {"memory_free": free, "rss": self._process.memory_info().rss}
+        said = {"memory_free": free, "rss": self._process.memory_info().rss}
+        return said | self._news()
+
+    def _news(self) -> dict[str, Any]:
+        """The engines, when they are others than was last said: models come and go."""
+        if not self._kind or time.monotonic() < self._next_look:
+            return {}
+        self._next_look = time.monotonic() + _LOOK_AT_ENGINES_EVERY_S
+        table = device.engine_table()
+        if table == self._engines:
+            return {}
+        self._engines = table
+        return {"engines": table}
 
 
 def _die_with_parent() -> None:

@@ -22,7 +22,7 @@ from splinescape.errors import CancelledError, SplinescapeError, is_out_of_memor
 from splinescape.events import Note
 from splinescape.pipeline import ScenePipeline, SceneResult
 from splinescape.protocol.wire import Message
-from splinescape.service.worker.device import free_memory
+from splinescape.service.worker.device import free_memory, free_on_device
 from splinescape.service.worker.joblog import JobLog
 from splinescape.service.worker.preview import FOLDER as PREVIEW
 from splinescape.service.worker.relay import Relay
@@ -52,11 +52,23 @@ class Outcome:
     files: list[dict[str, Any]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """An engine that was made before; `key` is what it was made from.
+
+    `free` is how much of the device's memory was free without it, in bytes.
+    """
+
+    key: tuple[Any, ...]
+    engine: Any
+    free: int
+
+
 class WarmEngines:
     """Keeps the latest engine of each role, so that the next job need not load its weights again."""
 
     def __init__(self) -> None:
-        self._made: dict[str, tuple[tuple[Any, ...], Any]] = {}
+        self._made: dict[str, _Kept] = {}
 
     def choose(self, wanted: dict[str, str], config: SceneConfig, tier: MemoryTier) -> dict[str, Choice]:
         """Role -> engine; errors as `engines.pick`."""
@@ -75,12 +87,20 @@ class WarmEngines:
         config: SceneConfig,
         tier: MemoryTier,
     ) -> Choice:
-        entry, reason = engines.pick(role, table, wanted, tier)
+        kept = self._made.get(role)
+        free = 0 if kept is None else kept.free  # its memory counts as free: it goes when another is taken
+        entry, reason = engines.pick(role, table, wanted, tier, config, free)
         key = (entry.name, tier, *(getattr(config, name) for name in entry.reads))
-        if role not in self._made or self._made[role][0] != key:
-            self._made.pop(role, None)  # its memory, before another takes some
-            self._made[role] = (key, entry.build(config, tier))
-        return Choice(self._made[role][1], entry.name, reason)
+        if kept is not None and kept.key == key:
+            engine = kept.engine if entry.renew is None else entry.renew(kept.engine, config)
+        else:
+            del kept
+            if self._made.pop(role, None) is not None:
+                free_memory()
+            free = free_on_device()
+            engine = entry.build(config, tier)
+        self._made[role] = _Kept(key, engine, free)
+        return Choice(engine, entry.name, reason)
 
     def drop(self) -> None:
         """Give all of them up."""
