@@ -2,10 +2,13 @@
 
 import json
 import math
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from training.depth import checkpoint, metrics
 from training.depth import compile as compiling
@@ -13,6 +16,7 @@ from training.depth.feed import Batch, FeedSettings
 from training.depth.generator import HAZE, SKY, THING, Views
 from training.depth.losses import labels_of, losses
 from training.depth.network import STRIDE, DepthNetwork, Prediction
+from training.depth.together import Team, run
 from training.depth.train import Recipe, Trainer, rate_at
 
 H, W = 64, 96
@@ -232,9 +236,9 @@ def test_a_piece_of_training_can_be_followed_by_another(tmp_path):
 
     feed = FeedSettings(pixels=2 * 64 * 64, samples=1, sizes=((64, 64),))
     recipe = Recipe(9, 2, False, 1e-3, feed)
-    device = torch.device("cpu")
-    train(recipe, tmp_path / "a", None, None, device)
-    train(recipe, tmp_path / "b", tmp_path / "a" / "checkpoint", None, device)
+    alone = Team(), torch.device("cpu")
+    train(recipe, tmp_path / "a", None, None, *alone)
+    train(recipe, tmp_path / "b", tmp_path / "a" / "checkpoint", None, *alone)
     lines = [json.loads(line) for line in (tmp_path / "b" / "log.jsonl").read_text().splitlines()]
     events = [line["event"] for line in lines]
     assert events[0] == "start"
@@ -244,3 +248,30 @@ def test_a_piece_of_training_can_be_followed_by_another(tmp_path):
     assert lines[-1]["meta"]["world"] == 8
     assert "all" in lines[events.index("figures")]
     assert (tmp_path / "b" / "worlds.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(compiling.find_compiler("cpu") is None, reason="needs a C++ compiler")
+def test_two_that_train_together_learn_from_both_their_pictures(tmp_path):
+    from training.depth.feed import Feed
+    from training.depth.generator import Generator
+    from training.depth.train import train
+
+    settings = FeedSettings(pixels=2 * 64 * 64, samples=1, sizes=((64, 64),))
+    run(2, partial(train, Recipe(9, 1, False, 1e-3, settings), tmp_path, None, None), "cpu")
+    made = checkpoint.load(tmp_path / "checkpoint")
+    assert made.meta["images"] == made.meta["world"] == 4
+
+    def gradient(rank: int) -> torch.Tensor:
+        feed = Feed(Generator("cpu", 1), replace(settings, rank=rank, ranks=2), 0, 0)
+        batch = feed.next()
+        feed.close()
+        model = Trainer(torch.device("cpu"), settings.seed, 1e-3).model
+        losses(model(batch.rgb), batch.labels)[0].backward()
+        return torch.cat([p.grad.flatten() for p in model.parameters()])
+
+    first, second = gradient(0), gradient(1)
+    kept = torch.cat([moment.flatten() for moment in made.first.values()])  # in seven steps either way
+    assert functional.cosine_similarity(kept, first + second, dim=0) > 0.98
+    assert functional.cosine_similarity(kept, first, dim=0) < 0.95
+    assert functional.cosine_similarity(kept, second, dim=0) < 0.95

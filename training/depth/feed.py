@@ -41,6 +41,7 @@ class FeedSettings:
         samples: colour rays per busy pixel.
         uses: how often a rendered view is photographed anew and shown.
         seed: of sizes and photographs.
+        rank, ranks: of those who make pictures side by side, which one this is: each has worlds of its own.
     """
 
     pixels: int = 128 * 288 * 384
@@ -48,6 +49,8 @@ class FeedSettings:
     uses: int = 1
     seed: int = 0
     sizes: tuple[tuple[int, int], ...] = SIZES
+    rank: int = 0
+    ranks: int = 1
 
 
 class Feed:
@@ -128,20 +131,20 @@ class Feed:
             views = self._pool.popleft()
         else:
             views = self._fresh(step, world)
-            world += len(views.depth)
+            world += len(views.depth) * self._settings.ranks
             if uses > 1:
                 kept = replace(views, rgb=views.rgb.half())
                 self._pool.extend([kept] * (uses - 1))
-        return photograph(views, self._settings.seed + 1_000_003 * step), world
+        s = self._settings
+        return photograph(views, s.seed + 1_000_003 * step + 7_368_787 * s.rank), world
 
     def _fresh(self, step: int, world: int) -> Views:
         s = self._settings
         dice = torch.Generator().manual_seed(s.seed * 7_919 + step)
         height, width = s.sizes[int(torch.randint(len(s.sizes), (1,), generator=dice))]
         count = max(1, s.pixels // (height * width))
-        return self._generator.render(
-            self._generator.build(seeds_from(world, count)), height, width, s.samples
-        )
+        seeds = seeds_from(world, count * s.ranks)[s.rank :: s.ranks]
+        return self._generator.render(self._generator.build(seeds), height, width, s.samples)
 
 
 def photograph(views: Views, seed: int) -> Batch:

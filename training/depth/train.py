@@ -8,25 +8,31 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 import torch
 
-from . import checkpoint, evaluate, pictures
+from . import checkpoint, evaluate, pictures, together
+from . import compile as compiling
 from .feed import Batch, Feed, FeedSettings, photograph
 from .generator import Generator
 from .losses import losses
 from .network import DepthNetwork
+from .together import Team
 
 CHECKPOINT = Path(__file__).parent / "checkpoint"
 _WARM_UP = 600  # steps
 _AVERAGE = 0.9995  # per step
 _END_SECONDS = 55.0  # kept for figures, pictures and the checkpoint
 _LOG_EVERY = 20
+_ASK_EVERY = 4
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,8 @@ class Recipe:
         steps: end after so many steps instead, for exact repetition; 0: by time.
         decay: let the rate fall to nothing over this piece: the last one.
         rate: of AdamW at the plateau.
-        feed: of pictures.
+        feed: of pictures; a batch of it per GPU.
+        started: time.time() when it began.
     """
 
     minutes: float
@@ -46,14 +53,15 @@ class Recipe:
     decay: bool
     rate: float
     feed: FeedSettings
+    started: float = field(default_factory=time.time)
 
 
 class Trainer:
-    """The network, its average and its optimiser on one device."""
+    """The network, its average and its optimiser on one device; the same in every process of a team."""
 
-    def __init__(self, device: torch.device, seed: int, rate: float) -> None:
+    def __init__(self, device: torch.device, seed: int, rate: float, team: Team | None = None) -> None:
         torch.manual_seed(seed)
-        self.device = device
+        self.device, self.team = device, team or Team()
         self.model = _network(device)
         decayed = [p for p in self.model.parameters() if p.ndim >= 2 and p.shape[0] > 1]
         rest = [p for p in self.model.parameters() if not (p.ndim >= 2 and p.shape[0] > 1)]
@@ -79,7 +87,7 @@ class Trainer:
         )
 
     def step(self, batch: Batch, rate: float) -> tuple[float, dict[str, torch.Tensor]]:
-        """Learn from one batch. Returns the norm of the gradient and the parts of the loss.
+        """Learn from one batch per member of the team. Returns the norm of the gradient and the parts of the loss.
 
         A step whose gradient is not finite changes nothing.
         """
@@ -90,9 +98,10 @@ class Trainer:
             prediction = self.model(batch.rgb)
         total, parts = losses(prediction, batch.labels)
         total.backward()
+        self.team.average([p.grad for p in self.model.parameters() if p.grad is not None])
         norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0))
         self.meta["step"] += 1
-        self.meta["images"] += len(batch.rgb)
+        self.meta["images"] += len(batch.rgb) * self.team.size
         if math.isfinite(norm):
             self.optimizer.step()
             self._follow()
@@ -130,51 +139,62 @@ def rate_at(recipe: Recipe, step: int, done: float) -> float:
     return rate * max(0.0, 1 - math.sqrt(done)) if recipe.decay else rate
 
 
-def train(recipe: Recipe, out: Path, resume: Path | None, photos: Path | None, device: torch.device) -> None:
-    """Run one piece; everything it makes goes under `out`."""
-    start = time.perf_counter()
+def train(
+    recipe: Recipe,
+    out: Path,
+    resume: Path | None,
+    photos: Path | None,
+    team: Team,
+    device: torch.device,
+) -> None:
+    """Run one piece as a member of a team; everything it makes goes under `out`."""
     out.mkdir(parents=True, exist_ok=True)
-    with (out / "log.jsonl").open("a") as log:
+    with (out / "log.jsonl").open("a") if team.leads else nullcontext() as log:
         say = _logger(log)
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-        generator = Generator(device)
-        trainer = Trainer(device, recipe.feed.seed, recipe.rate)
+        feed = replace(recipe.feed, rank=team.rank, ranks=team.size)
+        generator = Generator(device, max(1, ((os.cpu_count() or 2) - 2) // team.size))
+        trainer = Trainer(device, feed.seed, recipe.rate, team)
         if resume is not None and checkpoint.exists(resume):
             trainer.resume(resume)
+        before = trainer.meta["seconds"]
+        ready = round(time.time() - recipe.started, 1)
+        recipe = replace(recipe, feed=feed)
         say(
             "start",
             meta=dict(trainer.meta),
             recipe=asdict(recipe),
             device=_name(device),
-            ready_s=_since(start),
+            gpus=team.size,
+            ready_s=ready,
         )
-        end = math.inf if recipe.steps else start + recipe.minutes * 60 - _END_SECONDS
-        _loop(trainer, generator, recipe, end, say)
-        trainer.meta["seconds"] += _since(start)
+        _loop(trainer, generator, recipe, say)
+        if not team.leads:
+            return
+        trainer.meta["seconds"] = before + time.time() - recipe.started
         trainer.meta["pieces"] += 1
-        say("saved", bytes=trainer.save(out / "checkpoint"), after_s=_since(start))
+        say("saved", bytes=trainer.save(out / "checkpoint"), after_s=_since(recipe.started))
         report(trainer.averaged(), generator, out, photos, say, per_kind=8 if device.type == "cuda" else 1)
-        say("end", meta=dict(trainer.meta), after_s=_since(start))
+        say("end", meta=dict(trainer.meta), after_s=_since(recipe.started))
 
 
-def _loop(
-    trainer: Trainer, generator: Generator, recipe: Recipe, end: float, say: Callable[..., None]
-) -> None:
-    settings, begin, first = recipe.feed, time.perf_counter(), trainer.meta["step"]
+def _loop(trainer: Trainer, generator: Generator, recipe: Recipe, say: Callable[..., None]) -> None:
+    settings, begin, first = recipe.feed, time.time(), trainer.meta["step"]
+    end = math.inf if recipe.steps else recipe.started + recipe.minutes * 60 - _END_SECONDS
     feed = Feed(generator, settings, first, trainer.meta["world"])
     mark, images = begin, trainer.meta["images"]
+    over = False
     try:
-        while True:
-            now = time.perf_counter()
+        while not over:
             taken = trainer.meta["step"] - first
-            if now >= end or (recipe.steps and taken >= recipe.steps):
-                return
-            done = taken / recipe.steps if recipe.steps else (now - begin) / max(end - begin, 1.0)
+            done = taken / recipe.steps if recipe.steps else (time.time() - begin) / max(end - begin, 1.0)
             rate = rate_at(recipe, trainer.meta["step"], done)
             try:
                 batch = feed.next()
                 norm, parts = trainer.step(batch, rate)
             except torch.cuda.OutOfMemoryError as error:
+                if trainer.team.size > 1:
+                    raise  # the others wait for this one's gradients
                 feed.close()
                 trainer.optimizer.zero_grad(set_to_none=True)
                 settings = replace(settings, pixels=int(settings.pixels * 0.7))
@@ -187,13 +207,22 @@ def _loop(
             trainer.meta["world"] = feed.world
             if trainer.meta["step"] % _LOG_EVERY == 0 or taken == 0:
                 values = {name: round(float(value), 4) for name, value in parts.items()}
-                now = time.perf_counter()
+                now = time.time()
                 speed = (trainer.meta["images"] - images) / max(now - mark, 1e-6)
                 say("step", step=trainer.meta["step"], rate=round(rate, 7), norm=round(norm, 3), loss=values,
                     size=list(batch.rgb.shape), per_s=round(speed, 1), waited_s=round(feed.waited, 2))  # fmt: skip
                 mark, images, feed.waited = now, trainer.meta["images"], 0.0
+            over = _is_over(trainer, recipe, first, end)
     finally:
         feed.close()
+
+
+def _is_over(trainer: Trainer, recipe: Recipe, first: int, end: float) -> bool:
+    """By the number of steps, which all know, or by the leader's clock, asked now and then."""
+    step = trainer.meta["step"]
+    if recipe.steps:
+        return bool(step - first >= recipe.steps)
+    return step % _ASK_EVERY == 0 and trainer.team.agree(time.time() >= end, trainer.device)
 
 
 def report(
@@ -220,7 +249,7 @@ def report(
 
 def probe(out: Path, device: torch.device, seconds: float = 55.0) -> None:
     """Measure in under a minute what generator and training reach for a few batch sizes."""
-    start = time.perf_counter()
+    start = time.time()
     out.mkdir(parents=True, exist_ok=True)
     big = device.type == "cuda"
     height, width = (288, 384) if big else (64, 96)
@@ -228,7 +257,7 @@ def probe(out: Path, device: torch.device, seconds: float = 55.0) -> None:
         say = _logger(log)
         generator, trainer = Generator(device), Trainer(device, 0, 1e-6)
         say("probe", device=_name(device), ready_s=_since(start), threads=generator.threads)
-        start = time.perf_counter()  # compiling does not count
+        start = time.time()  # compiling does not count
         for count in (64, 128, 192, 256) if big else (2, 4):
             if _since(start) > seconds * 0.8:
                 break
@@ -299,8 +328,10 @@ def _sample(generator: Generator, path: Path, count: int, size: tuple[int, int])
     pictures.save_png(pictures.grid(cells, 6), path)
 
 
-def _logger(log: TextIO) -> Callable[..., None]:
+def _logger(log: TextIO | None) -> Callable[..., None]:
     def say(event: str, **values: Any) -> None:
+        if log is None:
+            return
         line = json.dumps({"event": event, "at": round(time.time(), 1), **values})
         print(line, flush=True)
         log.write(line + "\n")
@@ -315,7 +346,7 @@ def _wait(device: torch.device) -> None:
 
 
 def _since(start: float) -> float:
-    return round(time.perf_counter() - start, 2)
+    return round(time.time() - start, 2)
 
 
 def _name(device: torch.device) -> str:
@@ -347,6 +378,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tiny", action="store_true", help="small pictures, to try it on a processor")
     parser.add_argument("--probe", action="store_true", help="only measure, in under a minute")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--gpus", type=int, default=max(1, torch.cuda.device_count()), help="processes")
     return parser.parse_args()
 
 
@@ -361,7 +393,9 @@ def main() -> None:
     if a.probe:
         probe(a.out, device)
     else:
-        train(recipe, a.out, None if a.fresh else a.resume, a.photos, device)
+        compiling.library(device.type)  # once, before there are several who need it
+        resume = None if a.fresh else a.resume
+        together.run(a.gpus, partial(train, recipe, a.out, resume, a.photos), a.device)
 
 
 if __name__ == "__main__":
