@@ -40,7 +40,9 @@ def save_depth_pro(folder: Path, *, fov: float | None = 40.0, level: float = 0.6
     if fov is not None:
         model.fov_model.head.layers[-1].bias.data.fill_(fov)
     model.save_pretrained(folder)
-    _write_settings(folder, size=DEPTH_PRO_SIDE, image_processor_type="DepthProImageProcessorFast", resample=2)
+    _write_settings(
+        folder, size=DEPTH_PRO_SIDE, image_processor_type="DepthProImageProcessorFast", resample=2
+    )
     return folder
 
 

@@ -107,8 +107,8 @@ def network_input(rgb: NDArray[np.uint8], how: Preprocessing) -> NDArray[np.floa
     """(1, 3, h, w) float32: resized by Pillow, scaled, normalised, as transformers' DPTImageProcessor does."""
     height, width = network_size(rgb.shape[0], rgb.shape[1], how)
     resized = Image.fromarray(rgb).resize((width, height), Image.Resampling(how.resample))
-    values = np.asarray(resized, np.float32) * np.float32(how.scale)
-    values = (values - np.array(how.mean, np.float32)) / np.array(how.std, np.float32)
+    mean, std = np.array(how.mean, np.float32), np.array(how.std, np.float32)
+    values = (np.asarray(resized, np.float32) * np.float32(how.scale) - mean) / std
     return np.ascontiguousarray(values.transpose(2, 0, 1)[None], np.float32)
 
 

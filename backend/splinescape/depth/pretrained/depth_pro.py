@@ -86,7 +86,7 @@ class DepthProDepth:
         ratio = np.float32(canvas.rgb.shape[1] / float(K_33[0, 0]))
         inverse = np.minimum(canvas.cut(canonical) * ratio, np.float32(1 / NEAREST))
         far = ~(inverse > 1 / FAR)  # not a number is far too
-        return finished(1 / np.where(far, np.float32(1), inverse), far, K_33)
+        return finished(np.float32(1) / np.where(far, np.float32(1), inverse), far, K_33)
 
     def _run(self, rgb: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float | None]:
         """(H, W) canonical inverse depth at the picture's size, and the horizontal field of view in degrees."""
