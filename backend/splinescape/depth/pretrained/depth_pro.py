@@ -86,7 +86,8 @@ class DepthProDepth:
         ratio = np.float32(canvas.rgb.shape[1] / float(K_33[0, 0]))
         inverse = np.minimum(canvas.cut(canonical) * ratio, np.float32(1 / NEAREST))
         far = ~(inverse > 1 / FAR)  # not a number is far too
-        return finished(np.float32(1) / np.where(far, np.float32(1), inverse), far, K_33)
+        depth = np.asarray(1 / np.where(far, 1, inverse), np.float32)
+        return finished(depth, far, K_33)
 
     def _run(self, rgb: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float | None]:
         """(H, W) canonical inverse depth at the picture's size, and the horizontal field of view in degrees."""

@@ -38,12 +38,15 @@ def load_network(folder: ModelFolder, config_class: Any, network_class: Any, dev
                 use_safetensors=True,
                 trust_remote_code=False,
                 dtype=working_dtype(device),
+                ignore_mismatched_sizes=True,  # they are reported like the missing ones, and refused below
                 output_loading_info=True,
             )
     except (RuntimeError, ValueError, TypeError, KeyError, OSError) as error:
         if is_out_of_memory(error):
             raise
-        raise InputError(f"{_weights(folder)} cannot be loaded: {_in_one_line(error)}") from error
+        raise InputError(
+            f"{_weights(folder)} cannot be loaded ({_in_one_line(error)}); download the model again"
+        ) from error
     _check_keys(folder, found)
     return network.to(device).eval().requires_grad_(False)
 
@@ -63,7 +66,9 @@ def _checked_config(folder: ModelFolder, config_class: Any) -> Any:
         return config_class.from_dict(folder.config)
     except Exception as error:  # transformers' validation has exceptions of its own
         place = folder.path / "config.json"
-        raise InputError(f"{place} does not describe {folder.title}: {_in_one_line(error)}") from error
+        raise InputError(
+            f"{place} does not describe {folder.title} ({_in_one_line(error)}); download the model again"
+        ) from error
 
 
 def _check_keys(folder: ModelFolder, found: dict[str, Any]) -> None:
