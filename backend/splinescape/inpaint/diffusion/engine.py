@@ -1,0 +1,251 @@
+"""What the diffusion inpainters share: choosing how to hold the model, prompts, canvases and the seam."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splinescape.camera.view import View
+from splinescape.devices import free_bytes
+from splinescape.errors import InputError
+from splinescape.inpaint.diffusion.canvas import Canvas, make_canvas
+from splinescape.inpaint.diffusion.embeddings import Embeddings
+from splinescape.inpaint.diffusion.families import Family
+from splinescape.inpaint.diffusion.folder import PipelineFolder, open_folder
+from splinescape.inpaint.diffusion.loading import (
+    hush,
+    library,
+    load_part,
+    load_small,
+    load_transformer,
+    release,
+)
+from splinescape.inpaint.diffusion.memory import (
+    MemoryMode,
+    Mode,
+    Place,
+    announcement,
+    choose_mode,
+    leaner,
+    measure,
+)
+from splinescape.inpaint.diffusion.seam import paste
+
+if TYPE_CHECKING:
+    import torch
+
+_log = logging.getLogger(__name__)
+
+_SMALL = 2 * 2**30
+"""Bytes in float32 up to which a model runs in it on a CPU: exact, and faster there than bfloat16."""
+
+
+class DiffusionInpainter(ABC):
+    """Fills holes with a diffusers pipeline from a local folder; loaded at the first picture and then kept.
+
+    Args:
+        folder: of the pipeline, with model_index.json.
+        device: where it works.
+        steps: of denoising.
+        guidance: how closely it follows the prompt; the scale is the model's own.
+        prompt: what to imagine; may be empty.
+        memory: how its weights are held; None or "auto" for the fastest that fits.
+        gguf: a GGUF file with the transformer, for the mode of that name.
+        lean: take the next leaner way than the one that "auto" would take.
+
+    Raises:
+        InputError: the folder is not that of such a pipeline, or files are missing or damaged.
+        EngineUnavailableError: a library is missing.
+
+    Attributes:
+        mode: how the weights are held; None before they are loaded.
+        announced: the expected memory of every mode and the choice, in one line; empty before.
+    """
+
+    family: ClassVar[Family]
+
+    def __init__(
+        self,
+        folder: Path,
+        device: torch.device,
+        *,
+        steps: int = 25,
+        guidance: float = 30.0,
+        prompt: str = "",
+        memory: MemoryMode | None = None,
+        gguf: Path | None = None,
+        lean: bool = False,
+    ) -> None:
+        self.mode: Mode | None = None
+        self.announced = ""
+        self._layout = self.family.layout
+        self._folder = open_folder(Path(folder), self._layout)
+        self._check(self._folder)
+        self._size = measure(self._folder, self.family.activity, self._layout.text, gguf)
+        self._device = device
+        self._steps, self._guidance, self._prompt = steps, guidance, prompt
+        self._memory, self._gguf, self._lean = memory or "auto", gguf, lean
+        self._pipe: Any = None
+        self._embeddings: dict[str, torch.Tensor] = {}
+        library("diffusers", self.family.pipeline)
+
+    def inpaint(
+        self,
+        rgb_hw3: NDArray[np.uint8],
+        mask_hw: NDArray[np.bool_],
+        *,
+        view: View,  # noqa: ARG002
+        seed: int,
+    ) -> NDArray[np.uint8]:
+        """Fill the True pixels of `mask_hw`; the others come back as they are.
+
+        The first call loads the model, which takes seconds to minutes; later ones start at once. The noise is drawn
+        on the CPU, so that a seed means the same picture on every device up to rounding.
+
+        Raises:
+            InputError: the picture is too long and narrow, or the model's files are damaged.
+            EngineUnavailableError: the memory mode cannot work here, or no mode fits.
+            torch.OutOfMemoryError: there was less memory than expected; `memory.leaner` has the next mode.
+        """
+        if not mask_hw.any():
+            return rgb_hw3.copy()
+        import torch
+
+        canvas = make_canvas(rgb_hw3, np.asarray(mask_hw, bool), self.family.limits)
+        with torch.inference_mode():
+            pipe = self._ready(*canvas.size)
+            painted = self._paint(pipe, canvas, torch.Generator("cpu").manual_seed(seed % 2**63))
+        return paste(rgb_hw3, mask_hw, canvas.back(painted))
+
+    @abstractmethod
+    def _check(self, folder: PipelineFolder) -> None:
+        """Refuse a transformer that is of the right class but made for something else."""
+
+    @abstractmethod
+    def _encode(self, pipe: Any, prompt: str, device: torch.device) -> dict[str, torch.Tensor]:
+        """What the text encoders make of a prompt, under the names of the pipeline's arguments."""
+
+    @abstractmethod
+    def _paint(self, pipe: Any, canvas: Canvas, generator: torch.Generator) -> NDArray[np.uint8]:
+        """Run the pipeline on a canvas and return its picture."""
+
+    def _instruction(self) -> str:
+        """The prompt as the text encoders get it."""
+        return self._prompt
+
+    def _ready(self, width: int, height: int) -> Any:
+        """The pipeline, loaded now if it is not yet."""
+        if self._pipe is None:
+            hush()
+            place = self._place()
+            mode = self._choose(place, width, height)
+            self.announced = f"{self._layout.title}: " + announcement(self._size, place, width, height, mode)
+            _log.info("%s", self.announced)
+            self._embeddings = self._prompt_embeddings(place)
+            self._pipe = self._load(mode, place)
+            self.mode = mode
+        return self._pipe
+
+    def _choose(self, place: Place, width: int, height: int) -> Mode:
+        mode = choose_mode(self._size, self._memory, place, width, height)
+        if not (self._lean and self._memory == "auto"):
+            return mode
+        below = leaner(mode)
+        while below is not None:
+            try:
+                return choose_mode(self._size, below, place, width, height)
+            except Exception:  # cannot work here
+                below = leaner(below)
+        return mode
+
+    def _place(self) -> Place:
+        import psutil
+
+        value = 2
+        if self._device.type == "cpu" and (self._size.parameters + self._size.vae) * 4 <= _SMALL:
+            value = 4
+        return Place(
+            self._device.type, free_bytes(self._device), int(psutil.virtual_memory().available), value
+        )
+
+    def _dtype(self, place: Place) -> torch.dtype:
+        import torch
+
+        return torch.float32 if place.value == 4 else torch.bfloat16
+
+    def _prompt_embeddings(self, place: Place) -> dict[str, torch.Tensor]:
+        """From the disk, or made now by text encoders that are loaded alone and gone before the rest is loaded."""
+        import torch
+
+        dtype = self._dtype(place)
+        kept = Embeddings(self._folder, (*self._layout.text, *self.family.tokenizers), str(dtype))
+        prompt = self._instruction()
+        made = kept.get(prompt)
+        if made is None:
+            self._check_encoders()
+            roomy = self._size.text * place.value * 1.1 < place.free
+            device = self._device if roomy else torch.device("cpu")
+            made = self._encode_once(prompt, device, dtype)
+            kept.put(prompt, made)
+        return {name: tensor.to(self._device) for name, tensor in made.items()}
+
+    def _check_encoders(self) -> None:
+        for part in self._layout.text:
+            if part not in self._folder.configs or not self._folder.has_weights(part):
+                raise InputError(
+                    f"{self._folder.path} has no {part}, and this prompt was never used with it before: download "
+                    "the model again"
+                )
+
+    def _encode_once(self, prompt: str, device: torch.device, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+        parts: dict[str, Any] = {
+            part: load_small(self._folder, part, "transformers", name)
+            for part, name in self.family.tokenizers.items()
+        }
+        for part in self._layout.text:
+            parts[part] = load_part(
+                self._folder, part, "transformers", self._layout.models[part], device, dtype
+            )
+        pipe = library("diffusers", self.family.pipeline)(scheduler=None, vae=None, transformer=None, **parts)
+        made = {name: tensor.cpu() for name, tensor in self._encode(pipe, prompt, device).items()}
+        parts.clear()
+        del pipe
+        release(device)
+        return made
+
+    def _load(self, mode: Mode, place: Place) -> Any:
+        dtype = self._dtype(place)
+        here = self._device
+        transformer = load_transformer(
+            self._folder,
+            library("diffusers", self._layout.models["transformer"]),
+            mode,
+            here,
+            dtype,
+            self._gguf,
+        )
+        beside = here if mode != "offload" else type(here)("cpu")
+        vae = load_part(self._folder, "vae", "diffusers", self._layout.models["vae"], beside, dtype)
+        scheduler = load_small(self._folder, "scheduler", "diffusers", "FlowMatchEulerDiscreteScheduler")
+        absent = dict.fromkeys((*self._layout.text, *self.family.tokenizers))
+        pipe = library("diffusers", self.family.pipeline)(
+            scheduler=scheduler, vae=vae, transformer=transformer, **absent, **self._options()
+        )
+        pipe.set_progress_bar_config(disable=True)
+        if mode == "offload":
+            pipe.enable_model_cpu_offload(device=here)
+        return pipe
+
+    def _options(self) -> dict[str, Any]:
+        """Further arguments of the pipeline's constructor."""
+        return {}
+
+
+def to_uint8(rgb_hw3: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """A pipeline's picture in [0, 1] as bytes."""
+    return np.asarray(np.rint(np.asarray(rgb_hw3) * 255).clip(0, 255), np.uint8)

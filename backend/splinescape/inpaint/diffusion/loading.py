@@ -1,0 +1,235 @@
+"""Loading the parts of a diffusers pipeline from a folder, in the chosen way of holding them.
+
+Nothing is fetched, no pickle is read, and what is wrong with the files is said in one sentence.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from splinescape.errors import EngineUnavailableError, InputError, is_out_of_memory
+from splinescape.inpaint.diffusion.folder import PipelineFolder
+from splinescape.inpaint.diffusion.memory import Mode
+
+if TYPE_CHECKING:
+    import torch
+
+_COUNTED_ONLY = "num_batches_tracked"
+"""A batch norm's counter, which inference never reads."""
+
+
+def library(module: str, name: str) -> Any:
+    """A class of diffusers or transformers.
+
+    Raises:
+        EngineUnavailableError: the package is not installed or too old to have it.
+    """
+    from importlib import import_module
+
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, RuntimeError) as error:
+        raise EngineUnavailableError(
+            f"{module} has no usable {name}: {_first_line(error)}. pip install --upgrade 'splinescape[models]'"
+        ) from error
+
+
+def hush() -> None:
+    """Keep the libraries' own progress bars out of the terminal; ours tell the same."""
+    from importlib import import_module
+
+    for module in ("diffusers.utils.logging", "transformers.utils.logging"):
+        import_module(module).disable_progress_bar()
+
+
+def check_transformer(folder: PipelineFolder, model: Any) -> None:
+    """Compare names and shapes in the transformer's files with what its configuration makes, before a long load.
+
+    Args:
+        model: its class.
+
+    Raises:
+        InputError: tensors are missing or of other shapes, or files are missing, cut off or damaged.
+    """
+    import torch
+
+    found = folder.weights("transformer").shapes
+    with torch.device("meta"), readable("transformer", folder.path):
+        wanted = {
+            name: tuple(value.shape)
+            for name, value in model.from_config(folder.configs["transformer"]).state_dict().items()
+        }
+    missing = sorted(wanted.keys() - found.keys())
+    if missing:
+        raise InputError(
+            f"the transformer in {folder.path} lacks {len(missing)} of its {len(wanted)} tensors, such as "
+            f"{missing[0]}: download the model again"
+        )
+    for name, shape in wanted.items():
+        if found[name] != shape:
+            raise InputError(
+                f"{name} of the transformer in {folder.path} is {_times(found[name])} where its configuration says "
+                f"{_times(shape)}: these files belong to another model"
+            )
+
+
+def load_transformer(
+    folder: PipelineFolder,
+    model: Any,
+    mode: Mode,
+    device: torch.device,
+    dtype: torch.dtype,
+    gguf: Path | None,
+) -> Any:
+    """Load the transformer; in the modes that move weights to and fro it stays in the machine's memory.
+
+    Raises:
+        InputError: the files are not right; the text says what.
+        torch.OutOfMemoryError: it does not fit after all.
+    """
+    if mode == "gguf":
+        return _load_gguf(folder, model, device, dtype, gguf)
+    check_transformer(folder, model)
+    waits = mode in ("offload", "stream")
+    with readable("transformer", folder.path):
+        transformer = model.from_pretrained(
+            folder.path,
+            subfolder="transformer",
+            torch_dtype=dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            device_map={"": "cpu" if waits else device},
+            **quantisation(mode, dtype),
+        )
+        if mode == "stream":
+            transformer.enable_group_offload(
+                onload_device=device,
+                offload_type="block_level",
+                num_blocks_per_group=1,
+                use_stream=device.type in ("cuda", "xpu"),
+            )
+    return transformer
+
+
+def quantisation(mode: Mode, dtype: torch.dtype) -> dict[str, Any]:
+    """What from_pretrained is told so that it packs the transformer's matrices as they arrive."""
+    if mode not in ("8bit", "nf4"):
+        return {}
+    config = library("diffusers", "BitsAndBytesConfig")
+    if mode == "8bit":
+        return {"quantization_config": config(load_in_8bit=True)}
+    return {
+        "quantization_config": config(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=dtype,
+            bnb_4bit_use_double_quant=True,
+        )
+    }
+
+
+def _load_gguf(
+    folder: PipelineFolder, model: Any, device: torch.device, dtype: torch.dtype, gguf: Path | None
+) -> Any:
+    if gguf is None or not gguf.is_file():
+        raise InputError(f"there is no GGUF file {gguf}: give a single file with the transformer")
+    config = library("diffusers", "GGUFQuantizationConfig")
+    with readable("GGUF file", gguf):
+        transformer = model.from_single_file(
+            str(gguf),
+            config=str(folder.path),
+            subfolder="transformer",
+            quantization_config=config(compute_dtype=dtype),
+            torch_dtype=dtype,
+            local_files_only=True,
+            device=str(device),
+        )
+    absent = [name for name, value in transformer.named_parameters() if value.is_meta]
+    if absent:
+        raise InputError(
+            f"{gguf} lacks {len(absent)} tensors of the transformer, such as {absent[0]}: download it again, or it "
+            "belongs to another model"
+        )
+    return transformer
+
+
+def load_part(
+    folder: PipelineFolder, part: str, module: str, name: str, device: torch.device, dtype: torch.dtype
+) -> Any:
+    """Load the VAE or a text encoder onto a device.
+
+    Args:
+        module: the package that has its class. name: of the class.
+
+    Raises:
+        InputError: the files are not right; the text says what.
+        torch.OutOfMemoryError: it does not fit.
+    """
+    folder.weights(part)  # says what is cut off or missing
+    model = library(module, name)
+    kind = {"torch_dtype": dtype} if module == "diffusers" else {"dtype": dtype}
+    with readable(part, folder.path):
+        loaded, told = model.from_pretrained(
+            folder.path / part,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            device_map={"": device},
+            **kind,
+        )
+    missing = sorted(key for key in told["missing_keys"] if not key.endswith(_COUNTED_ONLY))
+    wrong = [str(entry[0]) for entry in told.get("mismatched_keys") or ()]
+    if missing or wrong:
+        raise InputError(
+            f"the {part} in {folder.path} lacks {len(missing) + len(wrong)} of its tensors, such as "
+            f"{(missing or wrong)[0]}: download the model again"
+        )
+    return loaded.eval()
+
+
+def load_small(folder: PipelineFolder, part: str, module: str, name: str) -> Any:
+    """Load a tokenizer or a scheduler. Raises InputError when its files are missing or damaged."""
+    with readable(part, folder.path):
+        return library(module, name).from_pretrained(folder.path / part, local_files_only=True)
+
+
+@contextmanager
+def readable(what: str, path: Path) -> Iterator[None]:
+    """Turn what the libraries raise about files into one sentence; running out of memory passes through."""
+    try:
+        yield
+    except (EngineUnavailableError, InputError, MemoryError):
+        raise
+    except ImportError as error:
+        raise EngineUnavailableError(
+            f"the {what} of {path} needs a package that is not installed: {_first_line(error)}"
+        ) from error
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        raise InputError(
+            f"the {what} of {path} cannot be loaded ({_first_line(error)}): download the model again, or it is "
+            "another model"
+        ) from error
+
+
+def release(device: torch.device) -> None:
+    """Give back what deleted models held on a device."""
+    import torch
+
+    gc.collect()
+    if device.type in ("cuda", "xpu", "mps"):
+        getattr(torch, device.type).empty_cache()
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:300].rstrip(".:")
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
