@@ -15,6 +15,7 @@ from splinescape.cli.generate import generate
 from splinescape.cli.inspect import inspect
 from splinescape.cli.jobs import jobs
 from splinescape.cli.keys import keys
+from splinescape.cli.models import models
 from splinescape.cli.render import render
 from splinescape.cli.serve import serve
 from splinescape.errors import CancelledError
@@ -29,7 +30,7 @@ def cli() -> None:
     """One picture and one camera path become a scene of 3D Gaussian splats."""
 
 
-for command in (generate, render, inspect, serve, jobs, keys):
+for command in (generate, render, inspect, models, serve, jobs, keys):
     cli.add_command(command)
 
 

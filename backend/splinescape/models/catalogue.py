@@ -32,7 +32,8 @@ class ModelEntry:
         files: patterns of the files that are needed; `*` does not stop at a slash. Weights are safetensors, or a
             state dict that torch reads with `weights_only`.
         summary: what it is for, in one line.
-        size: bytes to fetch, roughly; None when nobody has published it. The hub is asked before a download.
+        size: bytes to fetch, roughly: stated by the publisher, or four for each parameter; None when neither is known.
+            The hub is asked before a download.
         gated: the hub hands it out only to accounts that have asked for it.
         revision: a commit of the repository; None for the newest.
     """
@@ -62,6 +63,8 @@ _APPLE_RESEARCH = Licence(
 )
 _CC_BY_NC = Licence("CC BY-NC 4.0", "https://creativecommons.org/licenses/by-nc/4.0/", non_commercial=True)
 
+_BYTES_PER_MILLION = 4_000_000  # parameters
+
 _TRANSFORMERS_FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
 
 
@@ -73,18 +76,27 @@ def _pipeline_files(*parts: str) -> tuple[str, ...]:
     return ("model_index.json", *inside)
 
 
-def _moge(id: str, licence: Licence, summary: str) -> ModelEntry:
-    return ModelEntry(id, "depth", f"Ruicheng/{id}", ("model.pt",), licence, summary)
+def _moge(id: str, licence: Licence, summary: str, millions: int) -> ModelEntry:
+    return ModelEntry(
+        id,
+        "depth",
+        f"Ruicheng/{id}",
+        ("model.pt",),
+        licence,
+        f"{summary}, {millions} M parameters",
+        size=millions * _BYTES_PER_MILLION,
+    )
 
 
-def _depth_anything(place: str, size: str, licence: Licence) -> ModelEntry:
+def _depth_anything(place: str, size: str, licence: Licence, millions: int) -> ModelEntry:
     return ModelEntry(
         f"depth-anything-v2-metric-{place}-{size}".lower(),
         "depth",
         f"depth-anything/Depth-Anything-V2-Metric-{place}-{size}-hf",
         _TRANSFORMERS_FILES,
         licence,
-        f"metric depth for {place.lower()} pictures, {size.lower()} network",
+        f"metric depth for {place.lower()} pictures, {millions} M parameters",
+        size=millions * _BYTES_PER_MILLION,
     )
 
 
@@ -97,7 +109,8 @@ _ENTRIES = (
             "scheduler", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "transformer", "vae"
         ),
         _FLUX_DEV,
-        "outpainting and inpainting of high quality; the transformer alone is about 23 GB",
+        "outpainting and inpainting of high quality",
+        size=33_700_000_000,  # transformer 23.8, T5 9.5, CLIP 0.2, VAE 0.2
         gated=True,
     ),
     ModelEntry(
@@ -109,13 +122,11 @@ _ENTRIES = (
         "openly licensed inpainting in few steps",
         size=15_000_000_000,
     ),
-    _moge("moge-vitl", _APACHE, "depth up to an unknown scale, version 1, 314 M parameters"),
-    _moge("moge-2-vitl", _MIT_MOGE, "metric depth, version 2, 326 M parameters"),
-    _moge("moge-2-vitl-normal", _MIT_MOGE, "metric depth and normals, version 2, 331 M parameters"),
-    _moge("moge-2-vitb-normal", _MIT_MOGE, "metric depth and normals, version 2, 104 M parameters"),
-    _moge(
-        "moge-2-vits-normal", _MIT_MOGE, "metric depth and normals, version 2, 35 M parameters: for CPUs too"
-    ),
+    _moge("moge-vitl", _APACHE, "depth up to an unknown scale, version 1", 314),
+    _moge("moge-2-vitl", _MIT_MOGE, "metric depth, version 2", 326),
+    _moge("moge-2-vitl-normal", _MIT_MOGE, "metric depth and normals, version 2", 331),
+    _moge("moge-2-vitb-normal", _MIT_MOGE, "metric depth and normals, version 2", 104),
+    _moge("moge-2-vits-normal", _MIT_MOGE, "metric depth and normals, version 2, for CPUs too", 35),
     ModelEntry(
         "depth-pro",
         "depth",
@@ -124,10 +135,10 @@ _ENTRIES = (
         _APPLE_RESEARCH,
         "metric depth with sharp edges; for research only",
     ),
-    _depth_anything("Indoor", "Small", _APACHE),
-    _depth_anything("Outdoor", "Small", _APACHE),
-    _depth_anything("Indoor", "Large", _CC_BY_NC),
-    _depth_anything("Outdoor", "Large", _CC_BY_NC),
+    _depth_anything("Indoor", "Small", _APACHE, 25),
+    _depth_anything("Outdoor", "Small", _APACHE, 25),
+    _depth_anything("Indoor", "Large", _CC_BY_NC, 335),
+    _depth_anything("Outdoor", "Large", _CC_BY_NC, 335),
 )
 
 CATALOGUE: dict[str, ModelEntry] = {entry.id: entry for entry in _ENTRIES}

@@ -58,7 +58,10 @@ class ModelStore:
             "absent": "is not on this disk: download it, or name a folder that has it",
             "partial": "is only half downloaded: continue the download",
         }
-        reason = why.get(status.state, f"cannot be used: {status.problem}")
+        command = f"(splinescape models download {id})"
+        reason = (
+            f"{why[status.state]} {command}" if status.state in why else f"cannot be used: {status.problem}"
+        )
         raise ModelError("not_found", f"the model {id} {reason}")
 
     def accepted(self, id: str) -> bool:
@@ -107,7 +110,7 @@ class ModelStore:
             raise ModelError(
                 "not_allowed",
                 f"{id} is under the {entry.licence.name}, which forbids commercial use: read "
-                f"{entry.licence.url} and accept it first",
+                f"{entry.licence.url} and accept it first (splinescape models accept {id})",
             )
         from splinescape.models.download import fetch_model  # takes time to load
 
