@@ -31,6 +31,7 @@ from splinescape.inpaint.diffusion.memory import (
     Place,
     announcement,
     choose_mode,
+    find_gguf,
     leaner,
     measure,
 )
@@ -55,7 +56,7 @@ class DiffusionInpainter(ABC):
         guidance: how closely it follows the prompt; the scale is the model's own.
         prompt: what to imagine; may be empty.
         memory: how its weights are held; None or "auto" for the fastest that fits.
-        gguf: a GGUF file with the transformer, for the mode of that name.
+        gguf: a GGUF file with the transformer, or the folder with it, for the mode of that name.
         lean: take the next leaner way than the one that "auto" would take.
 
     Raises:
@@ -89,7 +90,8 @@ class DiffusionInpainter(ABC):
         self._size = measure(self._folder, self.family.activity, self._layout.text, gguf)
         self._device = device
         self._steps, self._guidance, self._prompt = steps, guidance, prompt
-        self._memory, self._gguf, self._lean = memory or "auto", gguf, lean
+        self._memory, self._lean = memory or "auto", lean
+        self._gguf = None if gguf is None else find_gguf(gguf)
         self._pipe: Any = None
         self._embeddings: dict[str, torch.Tensor] = {}
         library("diffusers", self.family.pipeline)
@@ -122,6 +124,12 @@ class DiffusionInpainter(ABC):
             painted = self._paint(pipe, canvas, torch.Generator("cpu").manual_seed(seed % 2**63))
         return paste(rgb_hw3, mask_hw, canvas.back(painted))
 
+    def adjust(self, *, steps: int, guidance: float, prompt: str) -> None:
+        """Take other settings for the pictures to come; what is loaded stays loaded."""
+        if prompt != self._prompt:
+            self._embeddings = {}
+        self._steps, self._guidance, self._prompt = steps, guidance, prompt
+
     @abstractmethod
     def _check(self, folder: PipelineFolder) -> None:
         """Refuse a transformer that is of the right class but made for something else."""
@@ -149,6 +157,8 @@ class DiffusionInpainter(ABC):
             self._embeddings = self._prompt_embeddings(place)
             self._pipe = self._load(mode, place)
             self.mode = mode
+        if not self._embeddings:
+            self._embeddings = self._prompt_embeddings(self._place())
         return self._pipe
 
     def _choose(self, place: Place, width: int, height: int) -> Mode:
