@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from threading import Event as CancelEvent
 
 import cv2
@@ -17,12 +18,13 @@ from splinescape.coarse.scoring import HOLE_ALPHA, hole_mask
 from splinescape.depth import DepthEstimator, DepthPrediction
 from splinescape.errors import InputError
 from splinescape.inpaint import Inpainter
-from splinescape.raster import Rasterizer
+from splinescape.raster import Rasterizer, is_batched
 from splinescape.scene.edges import occlusion_edges, snap_ramps
 from splinescape.scene.frame import Frame
 from splinescape.scene.lift import lift_frame
 from splinescape.scene.occlusion import already_seen, push_behind
-from splinescape.scene.render import render_view
+from splinescape.scene.render import render_together, render_view
+from splinescape.scene.resident import resident
 from splinescape.scene.rims import clean_rims
 from splinescape.scene.shell import INSIDE, keep_inside
 from splinescape.scene.silhouette import tuck_in
@@ -37,6 +39,7 @@ _NEW_SHARE = 0.5
 _PAD = 8
 _MIN_PIXELS = 16
 _CHANGED = 0.01
+_VIEWS = 8
 
 
 @dataclass(frozen=True)
@@ -204,16 +207,28 @@ def _older_views(
 ) -> list[TrainingView]:
     """Older pictures that the new splats change, so that they cannot spoil what is already right."""
     touched = []
-    for frame in frames:
-        change = (
-            render_view(after, frame.view, rasterizer).rgb - render_view(before, frame.view, rasterizer).rgb
-        )
-        mask = (change.abs().amax(-1).numpy() > _CHANGED) & frame.inpaint
+    for frame, change in zip(frames, _changes(before, after, frames, rasterizer), strict=True):
+        mask = change & frame.inpaint
         touched.append((int(mask.sum()), frame, mask))
     touched = [t for t in touched if t[0] >= _MIN_PIXELS]
     touched.sort(key=lambda t: -t[0])
     chosen = touched[:_OLD_VIEWS]
     return [_cropped(f.rgb, mask, f.view, (1 - _NEW_SHARE) / len(chosen)) for _, f, mask in chosen]
+
+
+def _changes(
+    before: Splats, after: Splats, frames: Sequence[Frame], rasterizer: Rasterizer
+) -> Iterator[NDArray[np.bool_]]:
+    """Where each frame's view changes; frames of one size that follow each other are drawn together."""
+    old, new = (resident(splats, rasterizer.device) for splats in (before, after))
+    for _, group in groupby(frames, lambda frame: frame.rgb.shape):
+        for views in _batches([frame.view for frame in group], _VIEWS if is_batched(rasterizer) else 1):
+            drawn = [render_together(ready, views, rasterizer, with_depth=False).rgb for ready in (new, old)]
+            yield from ((drawn[0] - drawn[1]).abs().amax(-1) > _CHANGED).cpu().numpy()
+
+
+def _batches(views: list[View], size: int) -> list[list[View]]:
+    return [views[i : i + size] for i in range(0, len(views), size)]
 
 
 def _cropped(rgb: NDArray[np.float32], mask: NDArray[np.bool_], view: View, share: float) -> TrainingView:

@@ -6,8 +6,10 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from splinescape.raster import Rasterizer
+from splinescape.scene.resident import resident
 from splinescape.scene.splats import Splats
 
 HOLE_ALPHA = 0.5
@@ -16,6 +18,7 @@ HOLE_ALPHA = 0.5
 _GROW = 4
 _MISSED = 5
 _BATCH = 16
+_BATCH_PIXELS = 2**24
 
 
 def hole_mask(alpha_hw: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -55,22 +58,38 @@ def uncovered_shares(
         (P,) float64.
     """
     w, h = max(8, round(width * scale)), max(8, round(height * scale))
-    small_Ks = np.diag([w / width, h / height, 1.0]) @ Ks_33
-    shares = np.empty(len(cams_T_world))
-    device = rasterizer.device
-    means, quats = splats.means.to(device), splats.quats.to(device)
-    scales, opacities = splats.scales.to(device), splats.opacities.to(device)
-    for start in range(0, len(cams_T_world), _BATCH):
-        cams = torch.from_numpy(cams_T_world[start : start + _BATCH].astype(np.float32)).to(device)
-        Ks = torch.from_numpy(small_Ks[start : start + _BATCH].astype(np.float32)).to(device)
-        alpha = rasterizer.coverage(means, quats, scales, opacities, cams, Ks, w, h)
-        holes = (alpha < HOLE_ALPHA).cpu().numpy().astype(np.uint8)
-        if grown:
-            radius = max(1, round((_GROW + (_MISSED if scale < 1 else 0)) * scale))
-            kernel = _disc(radius)
-            holes = np.stack([cv2.dilate(hole, kernel) for hole in holes])
-        shares[start : start + len(cams)] = holes.mean((1, 2))
-    return shares
+    small_Ks = (np.diag([w / width, h / height, 1.0]) @ Ks_33).astype(np.float32)
+    cams = torch.from_numpy(cams_T_world.astype(np.float32))
+    Ks = torch.from_numpy(small_Ks)
+    radius = max(1, round((_GROW + (_MISSED if scale < 1 else 0)) * scale)) if grown else 0
+    on_gpu = rasterizer.device.type != "cpu"
+    batch = max(1, _BATCH_PIXELS // (w * h)) if on_gpu else _BATCH
+    count = _count_there if on_gpu else _count_here
+    ready = resident(splats, rasterizer.device)
+    shapes = (ready.params["means"], ready.params["quats"], ready.scales, ready.opacities)
+    holes = [
+        count(rasterizer.coverage(*shapes, cams[i : i + batch], Ks[i : i + batch], w, h), radius)
+        for i in range(0, len(cams), batch)
+    ]
+    return torch.cat(holes).cpu().numpy() / (w * h) if holes else np.empty(0)
+
+
+def _count_here(alpha: Tensor, radius: int) -> Tensor:
+    """Hole pixels of (V, H, W) coverages, grown by a disc of `radius`: (V,) int64."""
+    holes = (alpha < HOLE_ALPHA).numpy().astype(np.uint8)
+    if radius:
+        holes = np.stack([cv2.dilate(hole, _disc(radius)) for hole in holes])
+    return torch.from_numpy(holes.sum((1, 2), dtype=np.int64))
+
+
+def _count_there(alpha: Tensor, radius: int) -> Tensor:
+    """`_count_here` on a GPU, the same numbers: sums of zeros and ones are exact. The result stays there."""
+    holes = alpha < HOLE_ALPHA
+    if radius:
+        disc = torch.from_numpy(_disc(radius).astype(np.float32)).to(alpha.device, non_blocking=True)
+        near = torch.nn.functional.conv2d(holes[:, None].float(), disc[None, None], padding=radius)
+        holes = near[:, 0] > 0.5
+    return holes.sum((1, 2))
 
 
 def can_see(

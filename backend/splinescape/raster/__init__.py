@@ -8,7 +8,7 @@ below 1/255, a pixel closes when its transmittance falls to 1e-4, pixel centres 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 import torch
 from torch import Tensor
@@ -69,3 +69,33 @@ class Rasterizer(Protocol):
     ) -> Tensor:
         """Alpha of many views without gradients: (C, 4, 4) and (C, 3, 3) cameras give (C, H, W) float32."""
         ...
+
+
+class BatchRasterizer(Rasterizer, Protocol):
+    """A rasteriser that draws many views in one call; what a GPU needs to be busy."""
+
+    def rasterize_views(
+        self,
+        means: Tensor,
+        quats: Tensor,
+        scales: Tensor,
+        opacities: Tensor,
+        colors: Tensor,
+        cams_T_world: Tensor,
+        Ks_33: Tensor,
+        width: int,
+        height: int,
+        with_depth: bool = True,
+    ) -> Rendering:
+        """Render C views, (C, 4, 4) and (C, 3, 3); the result's tensors have C in front.
+
+        Args:
+            colors: (N, 3), or (C, N, 3) where they depend on the view. The others as in `Rasterizer.rasterize`.
+            with_depth: False leaves the depth at 0, which is faster.
+        """
+        ...
+
+
+def is_batched(rasterizer: Rasterizer) -> TypeGuard[BatchRasterizer]:
+    """Whether an engine offers `rasterize_views`."""
+    return hasattr(rasterizer, "rasterize_views")

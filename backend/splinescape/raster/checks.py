@@ -24,12 +24,11 @@ def check_splats(
             raise ValueError(f"{name} must have shape {shape}, not {tuple(tensor.shape)}")
 
 
-def check_cameras(cams_T_world: Tensor, Ks_33: Tensor, width: int, height: int) -> None:
-    """Check one camera, (4, 4) and (3, 3), or a batch of them, (C, 4, 4) and (C, 3, 3).
+def check_camera_shapes(cams_T_world: Tensor, Ks_33: Tensor, width: int, height: int) -> None:
+    """The part of `check_cameras` that does not look at the numbers.
 
     Raises:
-        ValueError: a shape or the image size does not fit, a number is not finite, or a focal length is not
-            positive.
+        ValueError: a shape or the image size does not fit.
     """
     if width < 1 or height < 1:
         raise ValueError(f"the image must have at least one pixel, not {width} x {height}")
@@ -39,6 +38,16 @@ def check_cameras(cams_T_world: Tensor, Ks_33: Tensor, width: int, height: int) 
             f"cameras must be (4, 4) with (3, 3) intrinsics, or a batch of both, not "
             f"{tuple(cams_T_world.shape)} with {tuple(Ks_33.shape)}"
         )
+
+
+def check_cameras(cams_T_world: Tensor, Ks_33: Tensor, width: int, height: int) -> None:
+    """Check one camera, (4, 4) and (3, 3), or a batch of them, (C, 4, 4) and (C, 3, 3).
+
+    Raises:
+        ValueError: a shape or the image size does not fit, a number is not finite, or a focal length is not
+            positive.
+    """
+    check_camera_shapes(cams_T_world, Ks_33, width, height)
     if not (torch.isfinite(cams_T_world).all() and torch.isfinite(Ks_33).all()):
         raise ValueError("the camera has a number that is not finite")
     if not (Ks_33[..., [0, 1], [0, 1]] > 0).all():

@@ -19,10 +19,15 @@ def view_colors(splats: Splats, cam_T_world: Tensor) -> Tensor:
     """
     if splats.sh.shape[1] == 1:
         return splats.base_colors
+    return seen_colors(splats.means, splats.sh, cam_T_world)
+
+
+def seen_colors(means: Tensor, sh: Tensor, cam_T_world: Tensor) -> Tensor:
+    """`view_colors` of (N, 3) centres with (N, K, 3) coefficients, K > 1."""
     centre = -cam_T_world[:3, :3].T @ cam_T_world[:3, 3]
-    direction = torch.nn.functional.normalize(splats.means - centre, dim=1)
-    basis = _basis(direction, splats.sh.shape[1])
-    return ((basis[:, :, None] * splats.sh).sum(1) + 0.5).clamp_min(0.0)
+    direction = torch.nn.functional.normalize(means - centre, dim=1)
+    basis = _basis(direction, sh.shape[1])
+    return ((basis[:, :, None] * sh).sum(1) + 0.5).clamp_min(0.0)
 
 
 def _basis(direction: Tensor, count: int) -> Tensor:

@@ -76,10 +76,7 @@ class Scene:
         Raises:
             InputError: a matrix has the wrong shape or is not finite, or the size is not positive.
         """
-        view = _matrix(cam_T_world, (4, 4), "cam_T_world")
-        K = _matrix(K_33, (3, 3), "K_33")
-        if width < 1 or height < 1:
-            raise InputError(f"cannot render {width}x{height} pixels: width and height must be at least 1")
+        view, K = check_view(cam_T_world, K_33, width, height)
         return render_view(self.splats, View(int(width), int(height), K, view), self.rasterizer)
 
     def save_ply(self, path: str | Path) -> None:
@@ -87,6 +84,16 @@ class Scene:
         from splinescape.io.ply import write_ply
 
         write_ply(Path(path), self.splats.to_arrays(), self.meta)
+
+
+def check_view(
+    cam_T_world: ArrayLike | Tensor, K_33: ArrayLike | Tensor, width: int, height: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The matrices of a view to render, as arrays; arguments and errors as `Scene.render`."""
+    view, K = _matrix(cam_T_world, (4, 4), "cam_T_world"), _matrix(K_33, (3, 3), "K_33")
+    if width < 1 or height < 1:
+        raise InputError(f"cannot render {width}x{height} pixels: width and height must be at least 1")
+    return view, K
 
 
 def _matrix(value: ArrayLike | Tensor, shape: tuple[int, int], name: str) -> NDArray[np.float64]:

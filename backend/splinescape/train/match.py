@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from splinescape.raster import Rasterizer
 from splinescape.scene.frame import Frame
-from splinescape.scene.render import render_view
+from splinescape.scene.render import render_there
+from splinescape.scene.resident import Resident, keep, resident
 from splinescape.scene.splats import SH_C0, Splats
 
 _ROUNDS = 2
@@ -40,14 +41,20 @@ def match_colors(
     Returns:
         The scene; no colour has moved by more than 0.3, so that a splat that is hidden here keeps its own.
     """
-    target = torch.from_numpy(frame.rgb.reshape(-1, 3)[pixels])
-    start = splats.base_colors[first:]
-    reach = torch.from_numpy(np.where(fixed, 0.0, _MAX_CHANGE).astype(np.float32))[:, None]
+    device = rasterizer.device
+    ready = resident(splats, device)
+    index = torch.from_numpy(pixels).to(device, non_blocking=True)
+    target = torch.from_numpy(frame.rgb.reshape(-1, 3)[pixels]).to(device, non_blocking=True)
+    limits = np.where(fixed, 0.0, _MAX_CHANGE).astype(np.float32)
+    reach = torch.from_numpy(limits)[:, None].to(device, non_blocking=True)
+    start = 0.5 + SH_C0 * ready.params["sh"][first:, 0]
     colors = start
     for _ in range(_ROUNDS):
-        shown = render_view(splats, frame.view, rasterizer).rgb.reshape(-1, 3)[torch.from_numpy(pixels)]
+        shown = render_there(ready, frame.view, rasterizer).rgb.reshape(-1, 3)[index]
         colors = (colors + target - shown).clamp(start - reach, start + reach)
-        sh = splats.sh.clone()
+        sh = ready.params["sh"].clone()
         sh[first:, 0] = (colors - 0.5) / SH_C0
-        splats = replace(splats, sh=sh)
-    return splats
+        ready = Resident.of(ready.params | {"sh": sh}, device)
+    matched = replace(splats, sh=ready.params["sh"].cpu())
+    keep(matched, ready)
+    return matched

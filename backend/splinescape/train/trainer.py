@@ -1,7 +1,8 @@
 """Gradient refinement of splats against pictures.
 
-One set of tensors holds the whole scene and is stepped in place; nothing is concatenated per step. Which splats change
-is decided by the views: a splat that no supervised pixel shows has no gradient and stays bit for bit.
+One set of tensors holds the whole scene and is stepped in place; nothing is concatenated or copied per step. Which
+splats change is decided by the views: a splat that no supervised pixel shows has no gradient and stays bit for bit.
+Frozen splats are no business of the optimiser's.
 """
 
 from __future__ import annotations
@@ -17,14 +18,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from splinescape.errors import CancelledError
-from splinescape.raster import Rasterizer
-from splinescape.scene.harmonics import view_colors
-from splinescape.scene.splats import Splats
+from splinescape.raster import Rasterizer, is_batched
+from splinescape.scene.harmonics import seen_colors
+from splinescape.scene.resident import Resident, keep, resident
+from splinescape.scene.splats import SH_C0, Splats
 from splinescape.train.loss import masked_dssim, masked_smooth_l1
+from splinescape.train.settled import Losses
 
 _BETA = 0.02
 _CHECK_EVERY = 10
 _MAX_LOGIT = 7.0
+_REGISTER = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,17 +129,27 @@ def _train(
         "opacity_logits": schedule.lr_opacity,
         "sh": schedule.lr_sh,
     }
-    params = {name: t.detach().to(device, copy=True) for name, t in splats.tensors()}
-    groups = [{"params": [p.requires_grad_()], "lr": rates[n]} for n, p in params.items() if rates[n] > 0]
-    optimizer = torch.optim.Adam(groups, eps=1e-12, fused=True)
+    ready = resident(splats, device)
+    params = {
+        n: t.clone().requires_grad_(rates[n] > 0) if rates[n] > 0 else t for n, t in ready.params.items()
+    }
+    # What is stepped shares its memory with `params` and begins on a full vector register, so that a splat's result
+    # does not depend on how many are frozen.
+    start = frozen - frozen % _REGISTER
+    stepped = {n: p.detach()[start:].requires_grad_() for n, p in params.items() if rates[n] > 0}
+    optimizer = torch.optim.Adam(
+        [{"params": [p], "lr": rates[n]} for n, p in stepped.items()], eps=1e-12, fused=True
+    )
     decay = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _decay(step, schedule.steps))
     # A mean moves in units of its own splat's size, so that near and far splats train alike.
-    unit = torch.exp(params["log_scales"].detach().amax(1, keepdim=True))
-    free = None if fixed_colors is None else torch.from_numpy(~fixed_colors).to(device)[:, None, None]
+    unit = (
+        torch.exp(params["log_scales"].detach()[start:].amax(1, keepdim=True)) if "means" in stepped else None
+    )
+    free = None if fixed_colors is None else torch.from_numpy(~fixed_colors[start:]).to(device)[:, None, None]
     targets = [_on_device(view, device) for view in views]
     drawn = np.zeros(len(views))
     shares = np.array([view.share for view in views]) / sum(view.share for view in views)
-    history: list[Tensor] = []
+    losses = Losses(schedule.settled, max(_CHECK_EVERY, 2 * len(views)), _CHECK_EVERY)
     started = time.monotonic()
     for step in range(schedule.steps):
         if cancel is not None and cancel.is_set():
@@ -144,24 +158,42 @@ def _train(
         drawn[index] += 1
         loss = _loss(params, targets[index], rasterizer, schedule, float(drawn[index] % 2))
         loss.backward()
-        if free is not None and params["sh"].grad is not None:
-            params["sh"].grad *= free
-        if frozen:
-            for param in params.values():
-                if param.grad is not None:
-                    param.grad[:frozen] = 0
-        _step(params, optimizer, unit)
+        _hand_over(params, stepped, start, frozen, free)
+        _step(stepped, optimizer, unit, frozen - start)
         decay.step()
-        history.append(loss.detach())
+        losses.add(loss.detach())
         if on_step is not None:
             left = (time.monotonic() - started) / (step + 1) * (schedule.steps - step - 1)
             on_step(step + 1, schedule.steps, left if step >= 2 else None)
-        if _settled(history, schedule.settled, len(views)):
+        if losses.settled():
             break
-    done = {name: p.detach().cpu() for name, p in params.items()}
+    there = {n: p.detach() for n, p in params.items()}
     if schedule.lr_quats > 0:
-        done["quats"] = torch.nn.functional.normalize(done["quats"], dim=1)
-    return Splats(**done)
+        there["quats"] = torch.nn.functional.normalize(there["quats"], dim=1)
+    return _bring_back(splats, there, Resident.of(there, device), [n for n in there if n in stepped])
+
+
+def _bring_back(before: Splats, there: dict[str, Tensor], ready: Resident, changed: list[str]) -> Splats:
+    """The trained splats on the CPU; what did not change is not copied, what is on the device is kept there."""
+    done = Splats(**{n: there[n].cpu() if n in changed else t.cpu() for n, t in before.tensors()})
+    keep(done, ready)
+    return done
+
+
+def _hand_over(
+    params: dict[str, Tensor], stepped: dict[str, Tensor], start: int, frozen: int, free: Tensor | None
+) -> None:
+    """Give the gradients of `params` to `stepped`, their splats from `start` on; those before `frozen` get zero."""
+    for name, tensor in stepped.items():
+        grad, params[name].grad = params[name].grad, None
+        if grad is None:
+            continue
+        grad = grad[start:]
+        if name == "sh" and free is not None:
+            grad *= free
+        if frozen > start:
+            grad[: frozen - start] = 0
+        tensor.grad = grad
 
 
 def _decay(step: int, steps: int) -> float:
@@ -179,10 +211,10 @@ class _Target:
 
 def _on_device(view: TrainingView, device: torch.device) -> _Target:
     return _Target(
-        torch.from_numpy(np.ascontiguousarray(view.rgb)).to(device),
-        torch.from_numpy(np.ascontiguousarray(view.weight, np.float32)).to(device),
-        torch.from_numpy(view.K_33.astype(np.float32)).to(device),
-        torch.from_numpy(view.cam_T_world.astype(np.float32)).to(device),
+        torch.from_numpy(np.ascontiguousarray(view.rgb)).to(device, non_blocking=True),
+        torch.from_numpy(np.ascontiguousarray(view.weight, np.float32)).to(device, non_blocking=True),
+        torch.from_numpy(view.K_33.astype(np.float32)).to(device, non_blocking=True),
+        torch.from_numpy(view.cam_T_world.astype(np.float32)).to(device, non_blocking=True),
     )
 
 
@@ -195,50 +227,53 @@ def _loss(
     learn to look right over the emptiness behind it and change when a later frame fills that.
     """
     height, width = target.weight.shape
-    colors = _colors(params, target.cam_T_world)
-    rendering = rasterizer.rasterize(
+    splats = (
         params["means"],
         params["quats"],
         torch.exp(params["log_scales"]),
         torch.sigmoid(params["opacity_logits"]),
-        colors,
-        target.cam_T_world,
-        target.K_33,
-        width,
-        height,
+        _colors(params, target.cam_T_world),
     )
-    rgb = rendering.rgb + background * (1 - rendering.alpha)[..., None]
+    rgb, alpha = _draw(rasterizer, splats, target, width, height)
+    rgb = rgb + background * (1 - alpha)[..., None]
     loss = masked_smooth_l1(rgb, target.rgb, target.weight, _BETA)
     if schedule.dssim > 0:
         loss = loss + schedule.dssim * _BETA * masked_dssim(rgb, target.rgb, target.weight)
     return loss
 
 
+def _draw(
+    rasterizer: Rasterizer,
+    splats: tuple[Tensor, Tensor, Tensor, Tensor, Tensor],
+    target: _Target,
+    width: int,
+    height: int,
+) -> tuple[Tensor, Tensor]:
+    """Colour and coverage; depth is not asked of an engine that can do without."""
+    cam, K = target.cam_T_world, target.K_33
+    if is_batched(rasterizer):
+        out = rasterizer.rasterize_views(*splats, cam[None], K[None], width, height, with_depth=False)
+        return out.rgb[0], out.alpha[0]
+    rendering = rasterizer.rasterize(*splats, cam, K, width, height)
+    return rendering.rgb, rendering.alpha
+
+
 def _colors(params: dict[str, Tensor], cam_T_world: Tensor) -> Tensor:
     if params["sh"].shape[1] == 1:
-        from splinescape.scene.splats import SH_C0
-
         return 0.5 + SH_C0 * params["sh"][:, 0]
-    return view_colors(Splats(**params), cam_T_world)
+    return seen_colors(params["means"], params["sh"], cam_T_world)
 
 
-def _step(params: dict[str, Tensor], optimizer: torch.optim.Optimizer, unit: Tensor) -> None:
-    """One Adam step; means move in units of `unit` (N, 1)."""
-    means = params["means"]
-    before = means.detach().clone() if means.requires_grad else None
+def _step(
+    stepped: dict[str, Tensor], optimizer: torch.optim.Optimizer, unit: Tensor | None, frozen: int
+) -> None:
+    """One Adam step; means move in units of `unit` (N, 1). The first `frozen` have no gradient."""
+    before = None if unit is None else stepped["means"].detach().clone()
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     with torch.no_grad():
-        if before is not None:
+        if before is not None and unit is not None:
+            means = stepped["means"]
             means.copy_(before + (means - before) * unit)
-        params["opacity_logits"].clamp_(-_MAX_LOGIT, _MAX_LOGIT)
-
-
-def _settled(history: list[Tensor], share: float, views: int) -> bool:
-    """Whether the mean loss of the last window improved by less than `share` on the window before."""
-    window = max(_CHECK_EVERY, 2 * views)
-    if share <= 0 or len(history) < 2 * window or len(history) % _CHECK_EVERY:
-        return False
-    before = float(sum(history[-2 * window : -window])) / window
-    after = float(sum(history[-window:])) / window
-    return after > (1 - share) * before
+        if "opacity_logits" in stepped:
+            stepped["opacity_logits"][frozen:].clamp_(-_MAX_LOGIT, _MAX_LOGIT)
