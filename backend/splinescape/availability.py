@@ -51,13 +51,14 @@ def too_slow_on_cpu(than: str = "") -> str | None:
     """
     if than and weights_missing(than) is not None:
         return None
-    return "too slow on a CPU unless asked for by name" if _on_cpu() else None
+    return "too slow on a CPU unless asked for by name" if device_kind() == "cpu" else None
 
 
-def _on_cpu() -> bool:
+def device_kind() -> str:
+    """The kind of device that engines are made on: "cuda", "xpu", "mps" or "cpu"."""
     from splinescape.devices import best_device
 
-    return best_device().type == "cpu"
+    return best_device().type
 
 
 def free_memory() -> int:

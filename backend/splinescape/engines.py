@@ -6,6 +6,7 @@ can run (`missing()` returns the reason or None) and how to make one from the se
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -13,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from splinescape.availability import (
+    device_kind,
     free_memory,
     licence_note,
     network_too_large,
@@ -23,11 +25,16 @@ from splinescape.availability import (
 )
 from splinescape.config import SceneConfig
 from splinescape.errors import EngineUnavailableError, InputError
+from splinescape.models.catalogue import CATALOGUE
 
 if TYPE_CHECKING:  # the service's broker reads the names below and never loads torch
+    from pathlib import Path
+
     from splinescape.depth import DepthEstimator
     from splinescape.inpaint import Inpainter
     from splinescape.raster import Rasterizer
+
+_MANY = 3
 
 
 class MemoryTier(IntEnum):
@@ -62,7 +69,8 @@ class EngineEntry:
         model: the id of its weights in the catalogue.
         shy: returns why it is not chosen by itself, though it can run.
         short: returns why the memory does not suffice, given the settings and the bytes that are free.
-        renew: returns an engine for other settings than those of `reads`, with the weights of one made before.
+        renew: gives an engine that was made before the settings that are not among `reads`.
+        forecast: returns what memory is expected to be taken, in one line, given the same as `short`.
     """
 
     name: str
@@ -77,7 +85,8 @@ class EngineEntry:
     model: str = ""
     shy: Callable[[], str | None] = nothing_missing
     short: Callable[[SceneConfig, int], str | None] = _fits
-    renew: Callable[[Any, SceneConfig], Any] | None = None
+    renew: Callable[[Any, SceneConfig], None] | None = None
+    forecast: Callable[[SceneConfig, int], str] | None = None
 
     def build(self, config: SceneConfig, tier: MemoryTier) -> Any:
         """Make the engine in as much memory as `tier` allows."""
@@ -115,6 +124,81 @@ def _make_builtin_inpainter(_config: SceneConfig) -> Inpainter:
     from splinescape.inpaint.builtin import BuiltinInpainter
 
     return BuiltinInpainter()
+
+
+@dataclass(frozen=True)
+class _Diffusion:
+    """A diffusion inpainter; `model` is the id of its weights in the catalogue."""
+
+    model: str
+
+    def missing(self) -> str | None:
+        reason = weights_missing(self.model)
+        if reason is None:
+            from splinescape.inpaint.diffusion.forecast import missing
+
+            reason = missing(self.model, weights_path(self.model))
+        return reason
+
+    def shy(self) -> str | None:
+        return too_slow_on_cpu()
+
+    def short(self, config: SceneConfig, free: int) -> str | None:
+        from splinescape.inpaint.diffusion.forecast import too_large
+
+        return too_large(self.model, weights_path(self.model), self._gguf(), config, device_kind(), free)
+
+    def forecast(self, config: SceneConfig, free: int) -> str:
+        from splinescape.inpaint.diffusion.forecast import forecast
+
+        return forecast(self.model, weights_path(self.model), self._gguf(), config, device_kind(), free)
+
+    def make(self, config: SceneConfig) -> Inpainter:
+        return self._build(config, lean=False)
+
+    def make_lean(self, config: SceneConfig) -> Inpainter:
+        return self._build(config.model_copy(update={"model_memory": "auto"}), lean=True)
+
+    def _build(self, config: SceneConfig, lean: bool) -> Inpainter:
+        from splinescape.devices import best_device
+        from splinescape.inpaint.diffusion import FluxFillInpainter, KleinInpainter
+
+        build = FluxFillInpainter if self.model == "flux-fill" else KleinInpainter
+        return build(
+            weights_path(self.model),
+            best_device(),
+            steps=config.num_steps,
+            guidance=config.guidance,
+            prompt=config.prompt,
+            memory=config.model_memory,
+            gguf=self._gguf(),
+            lean=lean,
+        )
+
+    def renew(self, engine: Any, config: SceneConfig) -> None:
+        engine.adjust(steps=config.num_steps, guidance=config.guidance, prompt=config.prompt)
+
+    def _gguf(self) -> Path | None:
+        quantised = f"{self.model}-gguf"
+        there = quantised in CATALOGUE and weights_missing(quantised) is None
+        return weights_path(quantised) if there else None
+
+    def entry(self, name: str, note: str = "") -> EngineEntry:
+        return EngineEntry(
+            name,
+            self.missing,
+            self.make,
+            note,
+            licence_note(self.model),
+            self.make_lean,
+            reads=("model_memory",),
+            heavy=True,
+            model=self.model,
+            shy=self.shy,
+            short=self.short,
+            renew=self.renew,
+            forecast=self.forecast,
+        )
 
 
 def _make_builtin_depth(_config: SceneConfig) -> DepthEstimator:
@@ -224,7 +308,11 @@ def _make_lean_gsplat(_config: SceneConfig) -> Rasterizer:
     return GsplatRasterizer(one_view_at_a_time=True)
 
 
-INPAINTERS = [EngineEntry("builtin", nothing_missing, _make_builtin_inpainter, "preview quality")]
+INPAINTERS = [
+    _Diffusion("flux-fill").entry("flux-fill"),
+    _Diffusion("flux-2-klein-4b").entry("flux-2-klein"),
+    EngineEntry("builtin", nothing_missing, _make_builtin_inpainter, "preview quality"),
+]
 DEPTH_ESTIMATORS = [
     _depth("moge-2-vitl-normal", "moge", for_gpu=True),
     _depth("moge-2-vitl", "moge", for_gpu=True),
@@ -316,13 +404,26 @@ def _grouped(refused: Sequence[tuple[EngineEntry, str]], verb: str) -> list[str]
     for general, entries in groups.items():
         one = len(entries) == 1
         reason = next(reason for entry, reason in refused if entry is entries[0]) if one else general
-        texts.append(f"{', '.join(entry.name for entry in entries)}{verb}: {reason}")
+        texts.append(f"{', '.join(_names(entries))}{verb}: {reason}")
     return texts
+
+
+def _names(entries: Sequence[EngineEntry]) -> list[str]:
+    """The entries' names, where many of a family are named together."""
+    families = Counter(entry.family for entry in entries if entry.family)
+    many = {family for family, count in families.items() if count >= _MANY}
+    names = [
+        f"{families[entry.family]} of {entry.family}" if entry.family in many else entry.name
+        for entry in entries
+    ]
+    return list(dict.fromkeys(names))
 
 
 def choose(role: str, table: Sequence[EngineEntry], wanted: str | None, config: SceneConfig) -> Choice:
     """Make the engine that `pick` finds; arguments and errors as there."""
     entry, why = pick(role, table, wanted, config=config)
+    if entry.forecast is not None:
+        why = f"{why}; {entry.forecast(config, free_memory())}"
     return Choice(entry.make(config), entry.name, why)
 
 

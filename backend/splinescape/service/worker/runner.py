@@ -92,15 +92,17 @@ class WarmEngines:
         entry, reason = engines.pick(role, table, wanted, tier, config, free)
         key = (entry.name, tier, *(getattr(config, name) for name in entry.reads))
         if kept is not None and kept.key == key:
-            engine = kept.engine if entry.renew is None else entry.renew(kept.engine, config)
-        else:
-            del kept
-            if self._made.pop(role, None) is not None:
-                free_memory()
-            free = free_on_device()
-            engine = entry.build(config, tier)
-        self._made[role] = _Kept(key, engine, free)
-        return Choice(engine, entry.name, reason)
+            if entry.renew is not None:
+                entry.renew(kept.engine, config)
+            return Choice(kept.engine, entry.name, f"{reason}; loaded already" if entry.model else reason)
+        if kept is not None:
+            del kept, self._made[role]
+            free_memory()
+        free = free_on_device()
+        if entry.forecast is not None and tier is MemoryTier.FULL:
+            reason = f"{reason}; {entry.forecast(config, free)}"
+        self._made[role] = _Kept(key, entry.build(config, tier), free)
+        return Choice(self._made[role].engine, entry.name, reason)
 
     def drop(self) -> None:
         """Give all of them up."""
