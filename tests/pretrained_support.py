@@ -86,6 +86,68 @@ def save_depth_anything(
     return folder
 
 
+def full_depth_pro() -> Any:
+    """The configuration of apple/DepthPro-hf."""
+    from transformers import DepthProConfig
+
+    encoder = {
+        "model_type": "dinov2",
+        "hidden_size": 1024,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "image_size": 384,
+        "patch_size": 16,
+    }
+    parts = {f"{part}_model_config": dict(encoder) for part in ("image", "patch", "fov")}
+    return DepthProConfig(use_fov_model=True, **parts)
+
+
+_SIZES: dict[str, dict[str, Any]] = {
+    "small": {
+        "width": 384,
+        "layers": 12,
+        "heads": 6,
+        "taps": [3, 6, 9, 12],
+        "neck": [48, 96, 192, 384],
+        "fusion": 64,
+    },
+    "large": {
+        "width": 1024,
+        "layers": 24,
+        "heads": 16,
+        "taps": [5, 12, 18, 24],
+        "neck": [256, 512, 1024, 1024],
+        "fusion": 256,
+    },
+}
+
+
+def full_depth_anything(size: str) -> Any:
+    """The configuration of depth-anything/Depth-Anything-V2-Metric-Outdoor-Small-hf or -Large-hf."""
+    from transformers import DepthAnythingConfig
+
+    shape = _SIZES[size]
+    backbone = {
+        "model_type": "dinov2",
+        "hidden_size": shape["width"],
+        "num_hidden_layers": shape["layers"],
+        "num_attention_heads": shape["heads"],
+        "image_size": 518,
+        "patch_size": 14,
+        "out_indices": shape["taps"],
+        "reshape_hidden_states": False,
+        "apply_layernorm": True,
+    }
+    return DepthAnythingConfig(
+        backbone_config=backbone,
+        reassemble_hidden_size=shape["width"],
+        neck_hidden_sizes=shape["neck"],
+        fusion_hidden_size=shape["fusion"],
+        depth_estimation_type="metric",
+        max_depth=80,
+    )
+
+
 def _liven(model: torch.nn.Module, last: torch.nn.Conv2d, level: float, spread: float, side: int) -> None:
     """Weights that let a picture through, and answers before the activation with this mean and deviation."""
     seen: list[torch.Tensor] = []

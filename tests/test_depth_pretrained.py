@@ -12,7 +12,15 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from pretrained_support import DEPTH_PRO_SIDE, change_json, picture, save_depth_anything, save_depth_pro
+from pretrained_support import (
+    DEPTH_PRO_SIDE,
+    change_json,
+    full_depth_anything,
+    full_depth_pro,
+    picture,
+    save_depth_anything,
+    save_depth_pro,
+)
 
 from splinescape.camera.view import View
 from splinescape.depth import DepthPrediction
@@ -124,7 +132,7 @@ def test_depth_pro_given_its_own_field_of_view_answers_the_same(pro: DepthProDep
 def test_depth_pro_without_a_field_of_view_takes_the_usual_one(tmp_path: Path, fov: float | None) -> None:
     answer = ask(DepthProDepth(save_depth_pro(tmp_path, fov=fov), CPU), picture(96, 128))
     np.testing.assert_array_equal(answer.K_33, guessed_intrinsics(128, 96))
-    assert 2 * np.degrees(np.arctan(64 / answer.K_33[0, 0])) == pytest.approx(60)
+    assert 2 * np.degrees(np.arctan(64 / answer.K_33[0, 0])) == pytest.approx(70)
 
 
 @pytest.mark.parametrize(("level", "all_far"), [(1e-5, True), (1e6, False), (float("nan"), True)])
@@ -300,3 +308,20 @@ def test_settings_of_an_older_transformers_are_read(tmp_path: Path) -> None:
         attn_implementation="somebody/kernels",
     )
     np.testing.assert_array_equal(ask(DepthAnythingDepth(folder, CPU), picture(50, 60)).depth, first)
+
+
+PUBLISHED_SIZES = {"depth-pro": 952.0, "depth-anything small": 24.8, "depth-anything large": 335.3}
+
+
+@pytest.mark.parametrize("which", PUBLISHED_SIZES)
+def test_the_published_networks_have_the_published_number_of_parameters(which: str) -> None:
+    """In millions; nothing of them is put into memory."""
+    import transformers
+
+    with torch.device("meta"):
+        if which == "depth-pro":
+            model = transformers.DepthProForDepthEstimation(full_depth_pro())
+        else:
+            model = transformers.DepthAnythingForDepthEstimation(full_depth_anything(which.split()[1]))
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    assert parameters / 1e6 == pytest.approx(PUBLISHED_SIZES[which], abs=0.05)

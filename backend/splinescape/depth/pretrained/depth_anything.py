@@ -32,7 +32,7 @@ class DepthAnythingDepth:
     """Metric depth by Depth Anything V2.
 
     The model knows no focal length: its metres are those of the cameras that it was trained with, and a given
-    `K_33` changes no depth. Without one, the longer side is taken to span 60 degrees.
+    `K_33` changes no depth. Without one, the longer side is taken to span 70 degrees.
 
     Args:
         folder: `config.json`, `preprocessor_config.json` and `model.safetensors` of a

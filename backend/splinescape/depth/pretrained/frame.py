@@ -9,12 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splinescape.depth import DepthPrediction
+from splinescape.depth.builtin.estimator import DEFAULT_FOV
 from splinescape.errors import InputError
 from splinescape.picture.focal import centred_intrinsics
-
-DEFAULT_FOV = math.radians(60)
-"""Of the longer side when nobody knows: the camera of Hypersim, which Depth Anything's indoor models learnt from; a
-35 mm lens has 54 degrees, a phone 65 to 70."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +71,7 @@ def _margins(middle: float, side: int) -> tuple[int, int]:
 
 
 def guessed_intrinsics(width: int, height: int) -> NDArray[np.float32]:
-    """(3, 3) intrinsics whose longer side spans `DEFAULT_FOV`."""
+    """(3, 3) intrinsics whose longer side spans 70 degrees, as the built-in engine guesses."""
     return centred_intrinsics(max(width, height) / (2 * math.tan(DEFAULT_FOV / 2)), width, height)
 
 
