@@ -17,10 +17,11 @@ from splinescape.coarse.expand import call_depth
 from splinescape.depth import DepthPrediction
 from splinescape.engines import rasterizer
 from splinescape.errors import InputError
-from splinescape.scene.edges import occlusion_edges, snap_ramps
+from splinescape.scene.edges import occlusion_edges
 from splinescape.scene.lift import FOOTPRINT, lift_frame
 from splinescape.scene.meta import SceneMeta
 from splinescape.scene.occlusion import TOLERANCE, already_seen, push_behind
+from splinescape.scene.ramps import snap_ramps
 from splinescape.scene.render import render_view
 from splinescape.scene.rims import clean_rims, far_rims
 from splinescape.scene.scene import Scene
@@ -124,13 +125,7 @@ def test_no_input_pixel_on_a_slanted_surface_is_dropped(normal):
     assert len(lift_frame(frame(depth, K=K), 1000.0).splats) == 48 * 32
 
 
-@pytest.mark.parametrize(
-    "steps",
-    [
-        1,
-        pytest.param(2, marks=pytest.mark.xfail(strict=True, reason="a wide ramp counts as a wall")),
-    ],
-)
+@pytest.mark.parametrize("steps", range(1, 7))
 def test_soft_ramps_become_steps_between_the_two_surfaces(steps):
     depth = np.full((20, 30), 4.0, np.float32)
     depth[:, 15 + steps :] = 2.0

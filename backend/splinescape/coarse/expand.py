@@ -19,10 +19,11 @@ from splinescape.depth import DepthEstimator, DepthPrediction
 from splinescape.errors import InputError
 from splinescape.inpaint import Inpainter
 from splinescape.raster import Rasterizer, is_batched
-from splinescape.scene.edges import occlusion_edges, snap_ramps
+from splinescape.scene.edges import occlusion_edges
 from splinescape.scene.frame import Frame
 from splinescape.scene.lift import lift_frame
 from splinescape.scene.occlusion import already_seen, push_behind
+from splinescape.scene.ramps import snap_ramps
 from splinescape.scene.render import render_together, render_view
 from splinescape.scene.resident import resident
 from splinescape.scene.rims import clean_rims
@@ -105,7 +106,7 @@ def call_depth(
         raise InputError(f"the depth engine {name} returned impossible intrinsics {K.tolist()}")
     unknown = ~(np.isfinite(depth) & (depth > 0)) | ~(confidence > 0)
     depth[unknown], confidence[unknown] = np.inf, 0
-    return DepthPrediction(snap_ramps(depth), np.clip(confidence, 0, 1), K, prediction.normals)
+    return DepthPrediction(snap_ramps(depth, rgb_hw3), np.clip(confidence, 0, 1), K, prediction.normals)
 
 
 def expand_view(
@@ -140,7 +141,7 @@ def expand_view(
     rgb = call_inpainter(engines.inpainter, known_u8, mask, view, seed, known_depth)
     prediction = call_depth(engines.depth, rgb, view.K_33, view)
     depth = align_depth(prediction.depth, prediction.confidence, known_depth, ~mask)
-    depth = keep_inside(snap_ramps(depth), shell)
+    depth = keep_inside(snap_ramps(depth, rgb), shell)
     guessed = depth
     depth = push_behind(guessed, mask, K, cam, frames, shell)
     # A pixel that had to go far back would be a speck of the wrong surface there: it takes its new neighbours' colour.

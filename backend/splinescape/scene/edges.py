@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 JUMP = 0.05
 """Unexplained change of inverse depth between neighbours, relative to the nearer one, that counts as an edge."""
 
-_RAMP_RADIUS = 2
-
 
 def inverse_depth(depth_hw: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return 1/z as (H, W) float32; 0 for +inf, NaN and anything not in front of the camera."""
@@ -61,60 +59,3 @@ def occlusion_edges(depth_hw: NDArray[np.float32], jump: float = JUMP) -> NDArra
         edges[1:] |= hit
         edges[:-1] |= hit
     return edges
-
-
-def _window_extreme(w: NDArray[np.float32], radius: int, largest: bool) -> NDArray[np.float32]:
-    import cv2
-
-    kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
-    return np.asarray((cv2.dilate if largest else cv2.erode)(w, kernel), np.float32)
-
-
-def snap_ramps(depth_hw: NDArray[np.float32], jump: float = JUMP) -> NDArray[np.float32]:
-    """Turn the soft ramps that a network draws over an occlusion edge into a clean step.
-
-    A pixel of a ramp lies on neither surface: lifted, it would float between them. Each such pixel takes the depth
-    of the nearer or the farther surface in its 5x5 surroundings, whichever it is closer to in inverse depth.
-    A step that is clean already, a slanted plane and a crease stay as they are.
-
-    Args:
-        depth_hw: (H, W) camera z, +inf for sky; sky stays sky.
-        jump: as in `occlusion_edges`.
-
-    Returns:
-        (H, W) float32.
-    """
-    w = inverse_depth(depth_hw)
-    on_ramp = _mixed(w, jump) & (w > 0)
-    if not on_ramp.any():
-        return depth_hw
-    near = _window_extreme(w, _RAMP_RADIUS, largest=True)
-    far = _window_extreme(np.where(w > 0, w, np.inf).astype(np.float32), _RAMP_RADIUS, largest=False)
-    snapped = np.where(near - w < w - far, near, far)
-    out = depth_hw.copy()
-    out[on_ramp] = 1.0 / snapped[on_ramp]
-    return out
-
-
-def _mixed(w: NDArray[np.float32], jump: float) -> NDArray[np.bool_]:
-    """Pixels between two surfaces: an unexplained jump on both sides of the pixel, in the same direction."""
-    mixed = np.zeros(w.shape, bool)
-    for axis in (0, 1):
-        a = np.moveaxis(w, axis, 0)
-        if a.shape[0] < 7:
-            continue
-        m = np.moveaxis(mixed, axis, 0)
-        before, here, after = a[2:-4], a[3:-3], a[4:-2]
-        outer_before = a[2:-4] - a[1:-5]
-        outer_after = a[5:-1] - a[4:-2]
-        rise, fall = here - before, after - here
-        nearer = np.maximum(np.maximum(before, after), 1e-12)
-        same_way = np.sign(rise) == np.sign(fall)
-        whole = (after - before) / 2
-        explained = np.minimum(np.abs(whole - outer_before), np.abs(whole - outer_after))
-        m[3:-3] |= (
-            same_way
-            & (explained > jump / 2 * nearer)
-            & (np.minimum(abs(rise), abs(fall)) > jump / 4 * nearer)
-        )
-    return mixed

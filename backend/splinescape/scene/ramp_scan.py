@@ -1,0 +1,221 @@
+"""Finding the ramps that a depth network draws over occlusion edges, along rows and columns.
+
+On any plane inverse depth w is affine in the pixel position, so a floor, a slanted wall and a crease continue what
+lies beside them. A ramp does not: within a few pixels log depth rises steeply and settles again, and what the two sides
+continue to at its middle lies far apart.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splinescape.jit import njit
+
+_REACH = 10
+_TAIL = 3
+_WINDOW = 3
+_PEAK = 0.02
+_CORE = 0.2
+_FAINT = 0.008
+_SETTLED = 0.006
+_JUMP = 0.05
+_STEEP = 0.02
+_OVER_SIDES = 2.0
+_RIM_PULL = 0.1
+_MOST = 2.0
+"""An extrapolated side stays within this factor of the inverse depth where it was last seen."""
+
+
+class Ramps(NamedTuple):
+    """Pixels on ramps, each (H, W).
+
+    Attributes:
+        length: steps from one clean side to the other, 0 off the ramps.
+        near, far: inverse depth of the two sides, continued to the pixel; equal at the rim of the sky.
+        share: how far along the pixel's log depth is, 0 near to 1 far.
+    """
+
+    length: NDArray[np.int16]
+    near: NDArray[np.float32]
+    far: NDArray[np.float32]
+    share: NDArray[np.float32]
+
+
+def find_ramps(w_hw: NDArray[np.float32], pixel: float) -> Ramps:
+    """Find ramps between two smooth surfaces, and the rims of surfaces that are drawn towards the sky behind.
+
+    A step between two neighbours is clean and no ramp. Where a row and a column both cross a ramp, the shorter way
+    decides.
+
+    Args:
+        w_hw: (H, W) inverse depth, finite, 0 for sky.
+        pixel: width in pixels of what the network that drew the depth resolves, at least 1.
+    """
+    length = np.zeros(w_hw.shape, np.int16)
+    near, far, share = (np.zeros(w_hw.shape, np.float32) for _ in range(3))
+    ramps = Ramps(length, near, far, share)
+    with np.errstate(divide="ignore"):
+        log_z = -np.log(w_hw)
+    for axis in (0, 1):
+        along = [np.ascontiguousarray(np.moveaxis(a, axis, 1)) for a in (w_hw, log_z)]
+        _scan_lines(along[0], along[1], axis, pixel, ramps)
+    return ramps
+
+
+@njit
+def _scan_lines(w_lines, log_z_lines, axis, pixel, ramps):  # type: ignore[no-untyped-def]
+    """Scan (lines, N) for ramps from near to far, forwards and backwards."""
+    n = w_lines.shape[1]
+    for line in range(len(w_lines)):
+        for backwards in (False, True):
+            w = w_lines[line, ::-1].copy() if backwards else w_lines[line].copy()
+            log_z = log_z_lines[line, ::-1].copy() if backwards else log_z_lines[line].copy()
+            low = 0
+            while low < n:
+                high = low
+                while high < n and w[high] > 0:
+                    high += 1
+                if high - low > 1:
+                    _scan_surface(w, log_z, low, high, line, axis, backwards, pixel, ramps)
+                low = high + 1
+
+
+@njit
+def _scan_surface(w, log_z, low, high, line, axis, backwards, pixel, ramps):  # type: ignore[no-untyped-def]
+    """Scan the pixels low <= i < high, between sky or the ends of the line."""
+    reach = round(_REACH * pixel)
+    i = low
+    while i < high - 1:
+        if log_z[i + 1] - log_z[i] < _PEAK / pixel or not _is_peak(log_z, i, low, high, pixel):
+            i += 1
+            continue
+        a, b = _core(log_z, i, low, high, reach)
+        core = b - a
+        after = b
+        rim = b == high - 1 and high < len(w)
+        i += 1
+        if core > reach or (core == 1 and not rim):
+            continue
+        a, b = _with_tails(w, log_z, a, b, low, high, pixel)
+        if b - a > reach:
+            continue
+        before = _slope(w, a, -1, low, high)
+        behind = 0.0 if rim else _slope(w, b, 1, low, high)
+        rim = rim and _is_pulled(w, a, b, before, reach)
+        if not rim and (core == 1 or not _is_jump(w, a, b, before, behind, core, pixel)):
+            continue
+        _note(w, log_z, a, b, before, behind, rim, line, axis, backwards, ramps)
+        i = max(i, after)
+
+
+@njit
+def _is_peak(log_z, i, low, high, pixel):  # type: ignore[no-untyped-def]
+    """Whether the step from i to i + 1 is the steepest of the slope around it; the first one of equals."""
+    window = round(_WINDOW * pixel)
+    peak = log_z[i + 1] - log_z[i]
+    for k in range(i + 1, min(i + 1 + window, high - 1)):
+        step = log_z[k + 1] - log_z[k]
+        if step <= 0:
+            break
+        if step > peak:
+            return False
+    for k in range(i - 1, max(i - 1 - window, low - 1), -1):
+        step = log_z[k + 1] - log_z[k]
+        if step <= 0:
+            break
+        if step >= peak:
+            return False
+    return True
+
+
+@njit
+def _core(log_z, i, low, high, reach):  # type: ignore[no-untyped-def]
+    """Ends of the steps around i that are steep beside the one at i; more than `reach` apart when there is no end."""
+    least = _CORE * (log_z[i + 1] - log_z[i])
+    a, b = i, i + 1
+    while a > low and b - a <= reach and log_z[a] - log_z[a - 1] >= least:
+        a -= 1
+    while b < high - 1 and b - a <= reach and log_z[b + 1] - log_z[b] >= least:
+        b += 1
+    return a, b
+
+
+@njit
+def _with_tails(w, log_z, a, b, low, high, pixel):  # type: ignore[no-untyped-def]
+    """Move the ends out while the slope still fades; inverse depth that goes on evenly is a surface."""
+    tail = round(_TAIL * pixel)
+    faint, settled = _FAINT / pixel, _SETTLED / pixel
+    for _ in range(tail):
+        step = log_z[a] - log_z[a - 1] if a > low else 0.0
+        if step < faint or step >= log_z[a + 1] - log_z[a]:
+            break
+        if a - 1 > low and abs(w[a] - 2 * w[a - 1] + w[a - 2]) <= settled * w[a - 1]:
+            break
+        a -= 1
+    for _ in range(tail):
+        step = log_z[b + 1] - log_z[b] if b < high - 1 else 0.0
+        if step < faint or step >= log_z[b] - log_z[b - 1]:
+            break
+        if b + 1 < high - 1 and abs(w[b] - 2 * w[b + 1] + w[b + 2]) <= settled * w[b + 1]:
+            break
+        b += 1
+    return a, b
+
+
+@njit
+def _slope(w, end, way, low, high):  # type: ignore[no-untyped-def]
+    """Change of w per pixel, going `way` from a ramp's end: median of three steps, the flattest where they disagree."""
+    count = min(3, end - low if way < 0 else high - 1 - end)
+    if count <= 0:
+        return 0.0
+    least, most, flattest, total = np.inf, -np.inf, np.inf, 0.0
+    for k in range(count):
+        step = w[end + (k + 1) * way] - w[end + k * way]
+        least, most, total = min(least, step), max(most, step), total + step
+        if abs(step) < abs(flattest):
+            flattest = step
+    if count == 3 and most - least <= 4 * _SETTLED * w[end]:
+        return total - least - most
+    return flattest if count < 3 or least * most > 0 else 0.0
+
+
+@njit
+def _continued(w_end, slope, steps):  # type: ignore[no-untyped-def]
+    return min(max(w_end - slope * steps, w_end / _MOST), w_end * _MOST)
+
+
+@njit
+def _is_pulled(w, a, b, before, reach):  # type: ignore[no-untyped-def]
+    """Whether the last pixels before the sky leave their surface, few enough to be half a ramp."""
+    return b - a <= reach // 2 + 1 and np.log(_continued(w[a], before, b - a) / w[b]) >= _RIM_PULL
+
+
+@njit
+def _is_jump(w, a, b, before, behind, core, pixel):  # type: ignore[no-untyped-def]
+    """Whether neither side explains the ramp, and it is steeper than any surface that is not seen edge-on."""
+    middle = 0.5 * (b - a)
+    near, far = w[a] - before * middle, w[b] - behind * middle
+    if near <= 0 or far <= 0:
+        return False
+    jump = 1 - far / near
+    if jump < max(_JUMP, _STEEP * core / pixel):
+        return False
+    return w[a] - w[b] >= _OVER_SIDES * (b - a) * max(abs(before), abs(behind))
+
+
+@njit
+def _note(w, log_z, a, b, before, behind, rim, line, axis, backwards, ramps):  # type: ignore[no-untyped-def]
+    """Write down the pixels between a and b, and b too where the sky follows."""
+    for i in range(a + 1, b + 1 if rim else b):
+        at = len(w) - 1 - i if backwards else i
+        y, x = (at, line) if axis == 0 else (line, at)
+        if 0 < ramps.length[y, x] <= b - a:
+            continue
+        near = _continued(w[a], before, i - a)
+        far = near if rim else _continued(w[b], behind, b - i)
+        ramps.length[y, x] = b - a
+        ramps.near[y, x], ramps.far[y, x] = near, far
+        ramps.share[y, x] = 0 if rim else (log_z[i] - log_z[a]) / (log_z[b] - log_z[a])

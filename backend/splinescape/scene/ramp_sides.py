@@ -1,0 +1,127 @@
+"""Which of its two sides a pixel on a ramp belongs to.
+
+Three things speak for a side: how close the pixel's depth is to it, how close its colour is to the colours of that side
+nearby, and what pixels beside it with a similar colour were given. The nearest colours of a side count, not their mean,
+so a textured surface keeps its own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splinescape.jit import njit
+from splinescape.scene.ramp_scan import Ramps
+
+_BY_DEPTH = 4.0
+_BY_COLOR_MOST = 4.0
+_BY_NEIGHBOR = 0.4
+_COLOR_NOISE = 195.0
+"""Squared distance of 8-bit colours below which they are the same: 0.003 of white squared."""
+
+_ROUNDS = 2
+_RADIUS = 6
+_OWN = 0.25
+
+
+def choose_sides(
+    w_hw: NDArray[np.float32], ramps: Ramps, rgb_hw3: NDArray[np.uint8] | None, pixel: float
+) -> NDArray[np.float32]:
+    """Give every pixel on a ramp the inverse depth of one of its two sides.
+
+    Args:
+        w_hw: (H, W) inverse depth, 0 for sky. ramps: from `find_ramps`. pixel: as there.
+        rgb_hw3: the picture; None: depth alone decides.
+
+    Returns:
+        (H, W) inverse depth, the same off the ramps.
+    """
+    v, u = np.nonzero(ramps.length)
+    lean = _BY_DEPTH * (0.5 - ramps.share[v, u])
+    rgb = np.zeros((0, 0, 3), np.uint8) if rgb_hw3 is None else np.ascontiguousarray(rgb_hw3)
+    if rgb.size:
+        _add_colors(w_hw, ramps, rgb, v, u, max(1, int(pixel)), lean)
+    side = np.where(ramps.length > 0, ramps.near, w_hw)
+    side[v, u] = np.where(lean > 0, ramps.near[v, u], ramps.far[v, u])
+    for _ in range(_ROUNDS):
+        side[v, u] = _vote(side, ramps, rgb, v, u, lean)
+    return side
+
+
+@njit
+def _distance(rgb, y, x, v, u):  # type: ignore[no-untyped-def]
+    """Squared distance of two pixels' colours."""
+    total = 0.0
+    for c in range(3):
+        difference = float(rgb[y, x, c]) - float(rgb[v, u, c])
+        total += difference * difference
+    return total
+
+
+@njit
+def _add_colors(w, ramps, rgb, v, u, stride, lean):  # type: ignore[no-untyped-def]
+    """Add to `lean` how much closer the colour is to the near side's (positive) or the far side's."""
+    for m in range(len(v)):
+        y, x = v[m], u[m]
+        if ramps.near[y, x] <= ramps.far[y, x]:
+            continue
+        near, far = _nearest_colors(w, ramps, rgb, y, x, stride)
+        if np.isfinite(near) and np.isfinite(far):
+            excess = (far - near) / (_COLOR_NOISE + min(far, near))
+            lean[m] += max(-_BY_COLOR_MOST, min(_BY_COLOR_MOST, excess))
+
+
+@njit
+def _nearest_colors(w, ramps, rgb, y, x, stride):  # type: ignore[no-untyped-def]
+    """Mean squared distance to the three most similar clean pixels of each side, infinite without three."""
+    radius = min(int(ramps.length[y, x]), _RADIUS * stride)
+    near, far = np.log(ramps.near[y, x]), np.log(ramps.far[y, x])
+    # A pixel belongs to a side when its log inverse depth is within _OWN of the jump.
+    margin = np.exp(_OWN * (near - far))
+    near_low, near_high = ramps.near[y, x] / margin, ramps.near[y, x] * margin
+    far_low, far_high = ramps.far[y, x] / margin, ramps.far[y, x] * margin
+    n1, n2, n3 = np.inf, np.inf, np.inf
+    f1, f2, f3 = np.inf, np.inf, np.inf
+    for yy in range(max(0, y - radius), min(w.shape[0], y + radius + 1), stride):
+        for xx in range(max(0, x - radius), min(w.shape[1], x + radius + 1), stride):
+            here = w[yy, xx]
+            if ramps.length[yy, xx] > 0:
+                continue
+            if near_low < here < near_high:
+                d = _distance(rgb, y, x, yy, xx)
+                if d < n3:
+                    n3 = d
+                    if n3 < n2:
+                        n2, n3 = n3, n2
+                    if n2 < n1:
+                        n1, n2 = n2, n1
+            elif far_low < here < far_high:
+                d = _distance(rgb, y, x, yy, xx)
+                if d < f3:
+                    f3 = d
+                    if f3 < f2:
+                        f2, f3 = f3, f2
+                    if f2 < f1:
+                        f1, f2 = f2, f1
+    return (n1 + n2 + n3) / 3, (f1 + f2 + f3) / 3
+
+
+@njit
+def _vote(side, ramps, rgb, v, u, lean):  # type: ignore[no-untyped-def]
+    """Inverse depth of each ramp pixel after its eight neighbours have had their say, all at once."""
+    chosen = np.empty(len(v), np.float32)
+    for m in range(len(v)):
+        y, x = v[m], u[m]
+        near, far = ramps.near[y, x], ramps.far[y, x]
+        middle = np.sqrt(near * far)
+        total = float(lean[m])
+        for yy in range(max(0, y - 1), min(side.shape[0], y + 2)):
+            for xx in range(max(0, x - 1), min(side.shape[1], x + 2)):
+                if side[yy, xx] <= 0 or (yy == y and xx == x):
+                    continue
+                weight = _BY_NEIGHBOR
+                if rgb.shape[0] > 0:
+                    weight /= 1 + _distance(rgb, y, x, yy, xx) / (4 * _COLOR_NOISE)
+                total += weight if side[yy, xx] > middle else -weight
+        chosen[m] = near if total > 0 else far
+    return chosen
