@@ -121,10 +121,11 @@ def network_size(height: int, width: int, how: Preprocessing) -> tuple[int, int]
     scale_y, scale_x = how.height / height, how.width / width
     if how.keep_aspect:
         scale_y = scale_x = scale_x if abs(1 - scale_x) < abs(1 - scale_y) else scale_y
-    return tuple(  # type: ignore[return-value]
-        max(1, round(scale * side / how.multiple)) * how.multiple
-        for scale, side in ((scale_y, height), (scale_x, width))
-    )
+    return _rounded(scale_y * height, how.multiple), _rounded(scale_x * width, how.multiple)
+
+
+def _rounded(side: float, multiple: int) -> int:
+    return max(1, round(side / multiple)) * multiple
 
 
 def _sky(rgb: NDArray[np.uint8], depth: NDArray[np.float32], nearest: float) -> NDArray[np.bool_]:

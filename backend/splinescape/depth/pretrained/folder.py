@@ -104,7 +104,9 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _only_local(value: Any) -> Any:
     """The same settings without those that name code, kernels or weights somewhere else, at any depth."""
     if isinstance(value, dict):
-        return {k: _only_local(v) for k, v in value.items() if k.lstrip("_") not in _LOOKS_ELSEWHERE}
+        return {
+            k: _only_local(v) for k, v in value.items() if not any(word in k for word in _LOOKS_ELSEWHERE)
+        }
     return value
 
 
