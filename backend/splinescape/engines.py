@@ -285,14 +285,8 @@ def _gsplat_missing() -> str | None:
     from splinescape.raster.gsplat import missing
 
     reason = missing()
-    if reason is not None and "CUDA device" not in reason:
-        return reason
-    import torch
-
-    if torch.version.hip is not None:
-        return "its kernels are for NVIDIA GPUs, and torch here is built for AMD (ROCm)"
-    if reason is not None and (torch.xpu.is_available() or torch.backends.mps.is_available()):
-        return "its kernels are for NVIDIA GPUs: splats are drawn on the CPU here, networks run on the GPU"
+    if reason is not None and "CUDA device" in reason and device_kind() in ("xpu", "mps"):
+        return "its kernels are for NVIDIA GPUs; networks run on the GPU that is here, splats on the CPU"
     return reason
 
 
@@ -424,7 +418,12 @@ def choose(role: str, table: Sequence[EngineEntry], wanted: str | None, config: 
     entry, why = pick(role, table, wanted, config=config)
     if entry.forecast is not None:
         why = f"{why}; {entry.forecast(config, free_memory())}"
-    return Choice(entry.make(config), entry.name, why)
+    try:
+        return Choice(entry.make(config), entry.name, why)
+    except EngineUnavailableError:
+        if wanted == entry.name or pick(role, table, wanted, config=config)[0] is entry:
+            raise
+    return choose(role, table, wanted, config)  # an engine that cannot be made knows why from now on
 
 
 def inpainter(name: str | None = None, config: SceneConfig | None = None) -> Inpainter:

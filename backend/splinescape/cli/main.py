@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import click
 
+from splinescape.cli.doctor import doctor
 from splinescape.cli.errors import explain
 from splinescape.cli.generate import generate
 from splinescape.cli.inspect import inspect
@@ -30,7 +31,7 @@ def cli() -> None:
     """One picture and one camera path become a scene of 3D Gaussian splats."""
 
 
-for command in (generate, render, inspect, models, serve, jobs, keys):
+for command in (generate, render, inspect, models, doctor, serve, jobs, keys):
     cli.add_command(command)
 
 

@@ -56,7 +56,7 @@ def describe(wanted: str) -> dict[str, Any]:
         name, count = torch.xpu.get_device_name(), torch.xpu.device_count()
     else:  # Apple's GPU has the memory of the machine
         free, total = free_on_device(), psutil.virtual_memory().total
-        name = _processor()
+        name = processor_name()
     return {
         "device": device,
         "name": name,
@@ -79,7 +79,8 @@ def memory_free(kind: str) -> int:
     return psutil.virtual_memory().available if kind in ("", "cpu") else free_on_device()
 
 
-def _processor() -> str:
+def processor_name() -> str:
+    """What people call the processor."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

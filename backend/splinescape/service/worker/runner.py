@@ -18,7 +18,12 @@ from splinescape import __version__, engines
 from splinescape.checkpoint import JOB_FILE, CheckpointError, change_engines
 from splinescape.config import SceneConfig
 from splinescape.engines import Choice, MemoryTier
-from splinescape.errors import CancelledError, SplinescapeError, is_out_of_memory
+from splinescape.errors import (
+    CancelledError,
+    EngineUnavailableError,
+    SplinescapeError,
+    is_out_of_memory,
+)
 from splinescape.events import Note
 from splinescape.pipeline import ScenePipeline, SceneResult
 from splinescape.protocol.wire import Message
@@ -101,7 +106,14 @@ class WarmEngines:
         free = free_on_device()
         if entry.forecast is not None and tier is MemoryTier.FULL:
             reason = f"{reason}; {entry.forecast(config, free)}"
-        self._made[role] = _Kept(key, entry.build(config, tier), free)
+        try:
+            self._made[role] = _Kept(key, entry.build(config, tier), free)
+        except EngineUnavailableError:
+            if wanted == entry.name or engines.pick(role, table, wanted, tier, config)[0] is entry:
+                raise
+            return self._engine(
+                role, table, wanted, config, tier
+            )  # which no longer finds the one that failed
         return Choice(self._made[role].engine, entry.name, reason)
 
     def drop(self) -> None:
