@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 from core_support import DepthOf, InpaintOf
@@ -13,11 +15,14 @@ from splinescape.engines import (
     MemoryTier,
     choose,
     depth_estimator,
+    engine_names,
     inpainter,
     pick,
     rasterizer,
 )
 from splinescape.errors import EngineUnavailableError, InputError
+from splinescape.models.catalogue import CATALOGUE
+from splinescape.models.manager import ModelStore
 
 
 def table(*names, missing=()):
@@ -151,3 +156,208 @@ def test_a_choice_made_before_is_reported_as_if_the_pipeline_had_made_it():
     result = ScenePipeline(rasterizer=choice).run(rgb, on_event=events.append)
     assert result.scene.meta.engines["raster"] == "cpu"
     assert "raster engine: cpu (best available)" in map(str, events)
+
+
+# Engines with weights.
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """The folder of models, empty."""
+    monkeypatch.setenv("SPLINESCAPE_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("SPLINESCAPE_DEVICE", "cpu")
+    return ModelStore()
+
+
+def on_disk(store, tmp_path, *ids):
+    """Put files in place that look like these models from outside."""
+    for id in ids:
+        file = tmp_path / f"{id}.pt"
+        file.write_bytes(bytes(100))
+        store.use(id, file)
+
+
+def on_gpu(monkeypatch, free=10**12):
+    """As if the device were a GPU with so much free memory; nothing is loaded on it."""
+    monkeypatch.setattr("splinescape.availability.device_kind", lambda: "cuda")
+    monkeypatch.setattr("splinescape.engines.device_kind", lambda: "cuda")
+    monkeypatch.setattr("splinescape.engines.free_memory", lambda: free)
+
+
+def depth(name=None, **more):
+    entry, reason = pick("depth", engines.DEPTH_ESTIMATORS, name, config=SceneConfig(), **more)
+    return entry.name, reason
+
+
+@pytest.mark.usefixtures("store")
+def test_without_weights_everything_still_runs_and_one_line_says_why():
+    name, reason = depth()
+    assert name == "builtin"
+    assert "5 of moge, depth-pro, 4 of depth-anything not used: no weights on this disk" in reason
+    assert len(reason) < 250 and "\n" not in reason
+
+
+@pytest.mark.usefixtures("store")
+def test_an_engine_without_weights_says_how_to_get_them():
+    for table_, entry in ((engines.INPAINTERS, "flux-2-klein"), (engines.DEPTH_ESTIMATORS, "depth-pro")):
+        with pytest.raises(
+            EngineUnavailableError, match=r"splinescape models download (flux-2-klein-4b|depth-pro)"
+        ):
+            pick("role", table_, entry)
+
+
+def test_every_model_of_the_catalogue_has_its_engine():
+    made_for = {entry.model for entry in (*engines.INPAINTERS, *engines.DEPTH_ESTIMATORS)} - {""}
+    assert made_for == {id for id in CATALOGUE if not id.endswith("-gguf")}
+    for entry in (*engines.INPAINTERS, *engines.DEPTH_ESTIMATORS):
+        if entry.model:
+            assert bool(entry.licence) == CATALOGUE[entry.model].licence.non_commercial
+
+
+def test_a_cpu_takes_the_small_network_by_itself(store, tmp_path):
+    on_disk(store, tmp_path, "moge-2-vitl-normal", "moge-2-vitb-normal", "moge-2-vits-normal")
+    name, reason = depth()
+    assert name == "moge-2-vits-normal"
+    assert "moge-2-vitl-normal, moge-2-vitb-normal not used: too slow on a CPU" in reason
+
+
+def test_a_gpu_takes_the_best_network(store, tmp_path, monkeypatch):
+    on_disk(store, tmp_path, "moge-2-vitl-normal", "moge-2-vitb-normal", "moge-2-vits-normal")
+    on_gpu(monkeypatch)
+    assert depth() == ("moge-2-vitl-normal", "best available")
+
+
+def test_a_large_network_runs_on_a_cpu_when_it_is_asked_for(store, tmp_path):
+    on_disk(store, tmp_path, "moge-2-vitl-normal")
+    assert depth()[0] == "builtin"
+    assert depth("moge-2-vitl-normal") == ("moge-2-vitl-normal", "asked for")
+    assert depth("moge") == ("moge-2-vitl-normal", "best of moge")
+
+
+def test_a_family_stands_for_the_best_of_its_models_on_the_disk(store, tmp_path, monkeypatch):
+    on_disk(store, tmp_path, "moge-2-vits-normal", "moge-vitl", "depth-anything-v2-metric-indoor-small")
+    on_gpu(monkeypatch)
+    assert depth("moge")[0] == "moge-2-vits-normal"
+    assert depth("depth-anything")[0] == "depth-anything-v2-metric-indoor-small"
+    assert set(engine_names(engines.DEPTH_ESTIMATORS)) >= {"moge", "depth-anything", "depth-pro", "builtin"}
+
+
+@pytest.mark.usefixtures("store")
+def test_a_family_of_which_nothing_is_there_is_refused_with_the_reason():
+    with pytest.raises(EngineUnavailableError, match=r"'moge' cannot run here: 5 of moge: no weights"):
+        depth("moge")
+
+
+def test_what_does_not_fit_is_left_out_with_the_figures(store, tmp_path, monkeypatch):
+    on_disk(store, tmp_path, "moge-2-vits-normal")
+    on_gpu(monkeypatch, free=10**8)
+    name, reason = depth()
+    assert name == "builtin" and "needs about 0.5 GB of memory, 0.1 GB are free" in reason
+    assert depth(free=10**9)[0] == "moge-2-vits-normal"  # what will be free counts
+    assert depth(tier=MemoryTier.LEAN)[0] == "moge-2-vits-normal"
+
+
+def test_weights_that_must_not_be_used_commercially_are_always_labelled(store, tmp_path, monkeypatch):
+    on_disk(store, tmp_path, "depth-pro")
+    on_gpu(monkeypatch)
+    assert "Apple Machine Learning Research Model License, no commercial use" in depth()[1]
+
+
+def test_an_engine_that_cannot_be_made_gives_way_unless_it_was_asked_for():
+    failed = []
+
+    def make(_config):
+        failed.append("its code does not compile")
+        raise EngineUnavailableError(failed[0])
+
+    table_ = [EngineEntry("gpu", lambda: failed[0] if failed else None, make), *table("cpu")]
+    choice = choose("raster", table_, None, SceneConfig())
+    assert choice.name == "cpu" and "gpu not used: its code does not compile" in choice.reason
+    failed.clear()
+    with pytest.raises(EngineUnavailableError, match="does not compile"):
+        choose("raster", table_, "gpu", SceneConfig())
+
+
+@pytest.mark.parametrize("kind", ["xpu", "mps"])
+def test_splats_are_drawn_on_the_cpu_beside_other_makers_gpus(kind, monkeypatch):
+    monkeypatch.setattr("splinescape.engines.device_kind", lambda: kind)
+    monkeypatch.setattr("splinescape.raster.gsplat.missing", lambda: "torch sees no CUDA device")
+    entry, reason = pick("raster", engines.RASTERIZERS, None)
+    assert entry.name == "cpu"
+    assert "gsplat not used: its kernels are for NVIDIA GPUs; networks run on the GPU" in reason
+
+
+# Diffusion.
+
+
+@pytest.fixture(scope="module")
+def flux(tmp_path_factory):
+    """The folder of a tiny FLUX Fill."""
+    pytest.importorskip("diffusers")
+    from diffusion_support import make_flux_fill
+
+    return make_flux_fill(tmp_path_factory.mktemp("flux"))
+
+
+def test_a_diffusion_model_is_not_taken_by_itself_on_a_cpu(store, flux):
+    store.use("flux-fill", flux)
+    entry, reason = pick("inpaint", engines.INPAINTERS, None, config=SceneConfig())
+    assert entry.name == "builtin" and "flux-fill not used: too slow on a CPU" in reason
+    assert pick("inpaint", engines.INPAINTERS, "flux-fill", config=SceneConfig())[0].name == "flux-fill"
+
+
+def test_on_a_gpu_it_is_taken_where_it_fits(store, flux, monkeypatch):
+    store.use("flux-fill", flux)
+    on_gpu(monkeypatch)
+    assert pick("inpaint", engines.INPAINTERS, None, config=SceneConfig())[0].name == "flux-fill"
+    on_gpu(monkeypatch, free=10**6)
+    entry, reason = pick("inpaint", engines.INPAINTERS, None, config=SceneConfig())
+    assert entry.name == "builtin"
+    assert "flux-fill not used: needs at least" in reason and "GiB are free on cuda" in reason
+
+
+def test_a_memory_mode_that_cannot_work_here_is_refused_before_anything_is_loaded(store, flux):
+    store.use("flux-fill", flux)
+    with pytest.raises(EngineUnavailableError, match="memory mode 'nf4' cannot work here"):
+        inpainter("flux-fill", SceneConfig(model_memory="nf4"))
+    with pytest.raises(EngineUnavailableError, match="no GGUF file"):
+        inpainter("flux-fill", SceneConfig(model_memory="gguf"))
+
+
+def test_the_expected_memory_is_told_before_it_is_loaded(store, flux):
+    store.use("flux-fill", flux)
+    told = choose("inpaint", engines.INPAINTERS, "flux-fill", SceneConfig()).reason
+    assert "expected memory: full" in told and "free on cpu; chosen: full" in told
+
+
+def test_a_folder_that_is_something_else_is_refused_with_the_reason(store, flux, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(flux, other)
+    (other / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
+    store.use("flux-fill", other)
+    with pytest.raises(EngineUnavailableError, match="StableDiffusionPipeline"):
+        pick("inpaint", engines.INPAINTERS, "flux-fill")
+
+
+def test_a_kept_model_takes_another_jobs_prompt_without_being_loaded_again(store, flux):
+    from splinescape.service.worker.runner import WarmEngines
+
+    store.use("flux-fill", flux)
+    wanted = {"inpaint": "flux-fill", "depth": "builtin", "raster": "cpu"}
+    rgb = np.full((48, 64, 3), 90, np.uint8)
+    mask = np.zeros((48, 64), bool)
+    mask[:, 40:] = True
+    view = View(64, 48, None, np.eye(4))
+    warm, made = WarmEngines(), []
+    for prompt in ("", "a red barn", ""):
+        config = SceneConfig(prompt=prompt, num_steps=2)
+        engine = warm.choose(wanted, config, MemoryTier.FULL)["inpaint"].engine
+        made.append((engine, engine.inpaint(rgb, mask, view=view, seed=1)))
+    assert made[0][0] is made[1][0] is made[2][0]
+    assert not np.array_equal(made[0][1], made[1][1])
+    assert np.array_equal(made[0][1], made[2][1])
+    fewer = warm.choose(wanted, SceneConfig(num_steps=1), MemoryTier.FULL)["inpaint"]
+    assert "loaded already" in fewer.reason
+    assert not np.array_equal(made[0][1], fewer.engine.inpaint(rgb, mask, view=view, seed=1))
+    other = warm.choose(wanted, SceneConfig(model_memory="full"), MemoryTier.FULL)["inpaint"].engine
+    assert other is not made[0][0]
