@@ -274,24 +274,39 @@ def test_what_is_no_picture_or_camera_is_refused(which: str, request: pytest.Fix
             ask(engine, picture(8, 8), K)
 
 
-@pytest.mark.parametrize("which", ["pro", "anything"])
-def test_half_precision_answers_nearly_the_same_without_terraces(
-    which: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As on a GPU: everything in float16 but the layer that says the depth."""
-    make, save = {
-        "pro": (DepthProDepth, save_depth_pro),
-        "anything": (DepthAnythingDepth, save_depth_anything),
-    }[which]
-    folder, rgb = save(tmp_path), picture(96, 128)
-    full = ask(make(folder, CPU), rgb)
-    monkeypatch.setattr(loading, "working_dtype", lambda _device: torch.float16)
-    half = ask(make(folder, CPU), rgb)
+KINDS = {"pro": (DepthProDepth, save_depth_pro), "anything": (DepthAnythingDepth, save_depth_anything)}
+
+
+def assert_nearly_the_same(half: DepthPrediction, full: DepthPrediction) -> None:
+    """Within half precision, and without the terraces that its numbers would make of a depth."""
     both = np.isfinite(full.depth) & np.isfinite(half.depth)
     assert both.mean() > 0.9
     assert np.median(np.abs(half.depth[both] / full.depth[both] - 1)) < 0.02
     assert half.K_33[0, 0] == pytest.approx(full.K_33[0, 0], rel=0.02)
     assert len(np.unique(half.depth)) > 0.5 * len(np.unique(full.depth))
+
+
+@pytest.mark.parametrize("which", KINDS)
+def test_half_precision_answers_nearly_the_same(
+    which: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU: everything in float16 but the layer that says the depth."""
+    make, save = KINDS[which]
+    folder, rgb = save(tmp_path), picture(96, 128)
+    full = ask(make(folder, CPU), rgb)
+    monkeypatch.setattr(loading, "working_dtype", lambda _device: torch.float16)
+    assert_nearly_the_same(ask(make(folder, CPU), rgb), full)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize("which", KINDS)
+def test_a_gpu_answers_nearly_the_same_every_time(which: str, tmp_path: Path) -> None:
+    make, save = KINDS[which]
+    folder, rgb = save(tmp_path), picture(96, 128)
+    engine = make(folder, torch.device("cuda"))
+    first = ask(engine, rgb)
+    assert_nearly_the_same(first, ask(make(folder, CPU), rgb))
+    np.testing.assert_array_equal(ask(engine, rgb).depth, first.depth)
 
 
 def test_settings_of_an_older_transformers_are_read(tmp_path: Path) -> None:

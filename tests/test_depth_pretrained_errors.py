@@ -154,6 +154,7 @@ def test_a_metric_model_without_a_limit(limit: object, folders: dict[str, Path])
         ("pro", {"image_model_config": {"model_type": "no-such-encoder"}}),
         ("anything", {"backbone_config": {"model_type": "no-such-encoder"}}),
         ("anything", {"backbone_config": 7}),
+        ("anything", {"backbone_config": {"model_type": "timm_backbone", "backbone": "resnet18"}}),
         ("anything", {"neck_hidden_sizes": [8, 8]}),
     ],
 )

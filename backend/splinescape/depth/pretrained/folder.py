@@ -119,8 +119,8 @@ def _preprocessing(path: Path) -> Preprocessing:
         found = Preprocessing(
             height=int(size["height"]),
             width=int(size["width"]),
-            keep_aspect=bool(contents.get("keep_aspect_ratio", False)),
-            multiple=int(contents.get("ensure_multiple_of", 1)),
+            keep_aspect=bool(contents.get("keep_aspect_ratio")),
+            multiple=int(contents.get("ensure_multiple_of") or 1),
             resample=int(contents.get("resample", 2)),
             scale=float(contents.get("rescale_factor", 1 / 255)),
             mean=_three(contents["image_mean"]),

@@ -41,7 +41,7 @@ def load_network(folder: ModelFolder, config_class: Any, network_class: Any, dev
                 ignore_mismatched_sizes=True,  # they are reported like the missing ones, and refused below
                 output_loading_info=True,
             )
-    except (RuntimeError, ValueError, TypeError, KeyError, OSError) as error:
+    except (RuntimeError, ValueError, TypeError, KeyError, ImportError, OSError) as error:
         if is_out_of_memory(error):
             raise
         raise InputError(
