@@ -33,14 +33,16 @@ class Embeddings:
 
     Args:
         folder: of the pipeline.
-        parts: names of the folders of its text encoders and tokenizers.
+        encoders: names of the folders of its text encoders. tokenizers: likewise.
         variant: anything else that they depend on.
     """
 
-    def __init__(self, folder: PipelineFolder, parts: tuple[str, ...], variant: str) -> None:
+    def __init__(
+        self, folder: PipelineFolder, encoders: tuple[str, ...], tokenizers: tuple[str, ...], variant: str
+    ) -> None:
         self._root = Path(platformdirs.user_cache_dir("splinescape", appauthor=False)) / "embeddings"
         self._note = self._root / f"{_digest(str(folder.path.resolve()).encode(), variant.encode())}.key"
-        self._key = self._identity(folder, parts, variant)
+        self._key = self._identity(folder, encoders, tokenizers, variant)
 
     def get(self, prompt: str) -> dict[str, Tensor] | None:
         """The tensors that were put for a prompt, on the CPU; None when there are none."""
@@ -83,11 +85,13 @@ class Embeddings:
             else self._root / f"{_digest(self._key.encode(), prompt.encode())}.safetensors"
         )
 
-    def _identity(self, folder: PipelineFolder, parts: tuple[str, ...], variant: str) -> str | None:
-        files = sorted(file for part in parts for file in (folder.path / part).glob("*") if file.is_file())
-        encoders = [part for part in parts if part in folder.configs or part.startswith("text_encoder")]
+    def _identity(
+        self, folder: PipelineFolder, encoders: tuple[str, ...], tokenizers: tuple[str, ...], variant: str
+    ) -> str | None:
         if not all(folder.has_weights(part) for part in encoders):
-            return self._note.read_text() or None if self._note.is_file() else None
+            return (self._note.read_text() or None) if self._note.is_file() else None
+        parts = (folder.path / part for part in (*encoders, *tokenizers))
+        files = sorted(file for part in parts for file in part.glob("*") if file.is_file())
         return _digest(variant.encode(), *(_fingerprint(file, folder.path) for file in files))
 
 

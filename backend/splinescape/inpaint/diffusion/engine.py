@@ -32,6 +32,7 @@ from splinescape.inpaint.diffusion.memory import (
     announcement,
     choose_mode,
     find_gguf,
+    hindrance,
     leaner,
     measure,
 )
@@ -166,12 +167,9 @@ class DiffusionInpainter(ABC):
         if not (self._lean and self._memory == "auto"):
             return mode
         below = leaner(mode)
-        while below is not None:
-            try:
-                return choose_mode(self._size, below, place, width, height)
-            except Exception:  # cannot work here
-                below = leaner(below)
-        return mode
+        while below is not None and hindrance(self._size, below, place) is not None:
+            below = leaner(below)
+        return below or mode
 
     def _place(self) -> Place:
         import psutil
@@ -193,7 +191,9 @@ class DiffusionInpainter(ABC):
         import torch
 
         dtype = self._dtype(place)
-        kept = Embeddings(self._folder, (*self._layout.text, *self.family.tokenizers), str(dtype))
+        kept = Embeddings(
+            self._folder, self._layout.text, tuple(self.family.tokenizers), f"{dtype} {self._options()}"
+        )
         prompt = self._instruction()
         made = kept.get(prompt)
         if made is None:

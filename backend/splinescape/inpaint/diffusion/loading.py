@@ -6,7 +6,8 @@ Nothing is fetched, no pickle is read, and what is wrong with the files is said 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 _COUNTED_ONLY = "num_batches_tracked"
 """A batch norm's counter, which inference never reads."""
+
+_PUBLISHED = re.compile(r"(model\.diffusion_model\.)?double_blocks\.")
+"""Names as the model's publisher gave them; diffusers renames those itself."""
 
 
 def library(module: str, name: str) -> Any:
@@ -46,6 +50,15 @@ def hush() -> None:
         import_module(module).disable_progress_bar()
 
 
+def wanted_shapes(folder: PipelineFolder, model: Any) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the tensors that a transformer's configuration makes; takes no memory for them."""
+    import torch
+
+    with torch.device("meta"), readable("transformer", folder.path):
+        made = model.from_config(folder.configs["transformer"])
+    return {name: tuple(value.shape) for name, value in made.state_dict().items()}
+
+
 def check_transformer(folder: PipelineFolder, model: Any) -> None:
     """Compare names and shapes in the transformer's files with what its configuration makes, before a long load.
 
@@ -55,26 +68,22 @@ def check_transformer(folder: PipelineFolder, model: Any) -> None:
     Raises:
         InputError: tensors are missing or of other shapes, or files are missing, cut off or damaged.
     """
-    import torch
-
-    found = folder.weights("transformer").shapes
-    with torch.device("meta"), readable("transformer", folder.path):
-        wanted = {
-            name: tuple(value.shape)
-            for name, value in model.from_config(folder.configs["transformer"]).state_dict().items()
-        }
-    missing = sorted(wanted.keys() - found.keys())
-    if missing:
-        raise InputError(
-            f"the transformer in {folder.path} lacks {len(missing)} of its {len(wanted)} tensors, such as "
-            f"{missing[0]}: download the model again"
-        )
+    found, wanted = folder.weights("transformer").shapes, wanted_shapes(folder, model)
+    _complete(f"the transformer in {folder.path}", wanted.keys() - found.keys(), len(wanted))
     for name, shape in wanted.items():
         if found[name] != shape:
             raise InputError(
                 f"{name} of the transformer in {folder.path} is {_times(found[name])} where its configuration says "
                 f"{_times(shape)}: these files belong to another model"
             )
+
+
+def _complete(what: str, missing: Iterable[str], total: int) -> None:
+    names = sorted(missing)
+    if names:
+        raise InputError(
+            f"{what} lacks {len(names)} of its {total} tensors, such as {names[0]}: download the model again"
+        )
 
 
 def load_transformer(
@@ -91,7 +100,7 @@ def load_transformer(
         InputError: the files are not right; the text says what.
         torch.OutOfMemoryError: it does not fit after all.
     """
-    if mode == "gguf":
+    if mode == "gguf" and gguf is not None:
         return _load_gguf(folder, model, device, dtype, gguf)
     check_transformer(folder, model)
     waits = mode in ("offload", "stream")
@@ -133,11 +142,15 @@ def quantisation(mode: Mode, dtype: torch.dtype) -> dict[str, Any]:
 
 
 def _load_gguf(
-    folder: PipelineFolder, model: Any, device: torch.device, dtype: torch.dtype, gguf: Path | None
+    folder: PipelineFolder, model: Any, device: torch.device, dtype: torch.dtype, gguf: Path
 ) -> Any:
-    if gguf is None or not gguf.is_file():
-        raise InputError(f"there is no GGUF file {gguf}: give a single file with the transformer")
     config = library("diffusers", "GGUFQuantizationConfig")
+    reader = library("gguf", "GGUFReader")
+    with readable("GGUF file", gguf):
+        found = {tensor.name for tensor in reader(str(gguf)).tensors}
+    wanted = wanted_shapes(folder, model)
+    if not any(_PUBLISHED.match(name) for name in found):
+        _complete(str(gguf), wanted.keys() - found, len(wanted))
     with readable("GGUF file", gguf):
         transformer = model.from_single_file(
             str(gguf),
@@ -149,11 +162,7 @@ def _load_gguf(
             device=str(device),
         )
     absent = [name for name, value in transformer.named_parameters() if value.is_meta]
-    if absent:
-        raise InputError(
-            f"{gguf} lacks {len(absent)} tensors of the transformer, such as {absent[0]}: download it again, or it "
-            "belongs to another model"
-        )
+    _complete(str(gguf), absent, len(wanted))
     return transformer
 
 
@@ -171,24 +180,23 @@ def load_part(
     """
     folder.weights(part)  # says what is cut off or missing
     model = library(module, name)
-    kind = {"torch_dtype": dtype} if module == "diffusers" else {"dtype": dtype}
+    kind = (
+        {"torch_dtype": dtype, "low_cpu_mem_usage": False}  # what is missing is told only then
+        if module == "diffusers"
+        else {"dtype": dtype, "device_map": {"": device}}
+    )
     with readable(part, folder.path):
         loaded, told = model.from_pretrained(
             folder.path / part,
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
-            device_map={"": device},
             **kind,
         )
-    missing = sorted(key for key in told["missing_keys"] if not key.endswith(_COUNTED_ONLY))
-    wrong = [str(entry[0]) for entry in told.get("mismatched_keys") or ()]
-    if missing or wrong:
-        raise InputError(
-            f"the {part} in {folder.path} lacks {len(missing) + len(wrong)} of its tensors, such as "
-            f"{(missing or wrong)[0]}: download the model again"
-        )
-    return loaded.eval()
+    lacking = {key for key in told["missing_keys"] if not key.endswith(_COUNTED_ONLY)}
+    lacking |= {str(entry[0]) for entry in told.get("mismatched_keys") or ()}
+    _complete(f"the {part} in {folder.path}", lacking, len(loaded.state_dict()))
+    return loaded.to(device).eval()
 
 
 def load_small(folder: PipelineFolder, part: str, module: str, name: str) -> Any:

@@ -14,7 +14,7 @@ from math import ceil, prod
 from pathlib import Path
 from typing import Literal
 
-from splinescape.errors import EngineUnavailableError
+from splinescape.errors import EngineUnavailableError, InputError
 from splinescape.inpaint.diffusion.folder import PipelineFolder
 from splinescape.inpaint.diffusion.weights import Weights
 
@@ -114,7 +114,7 @@ def measure(
 
     Args:
         text: names of the text encoders' folders; those without files count nothing.
-        gguf: a GGUF file with the transformer, which then needs no other file.
+        gguf: a GGUF file with the transformer, or a folder with it; no other weights of it are needed then.
 
     Raises:
         InputError: a file is missing, cut off or damaged.
@@ -142,8 +142,16 @@ def measure(
         side=2 ** len(channels),
         planes=3 * channels[min(1, len(channels) - 1)],
         activity=activity,
-        gguf=None if gguf is None else gguf.stat().st_size,
+        gguf=None if gguf is None else find_gguf(gguf).stat().st_size,
     )
+
+
+def find_gguf(path: Path) -> Path:
+    """The GGUF file that a path means: itself, or the only one in that folder. Raises InputError."""
+    files = sorted(path.glob("*.gguf")) if path.is_dir() else [path]
+    if len(files) != 1 or not files[0].is_file():
+        raise InputError(f"{path} is no GGUF file, nor a folder with one: give the file with the transformer")
+    return files[0]
 
 
 def _count(weights: Weights) -> dict[str, int]:
@@ -204,7 +212,8 @@ def expected_bytes(size: ModelSize, mode: Mode, width: int, height: int, value: 
     if mode == "stream":  # a block works while the next one arrives
         here = (size.outside + 2 * size.largest_block) * value
         return Need(vae + max(here + denoising, decoding), transformer)
-    return Need(transformer + vae + max(denoising, decoding), 0)
+    read_first = transformer if mode == "gguf" else 0  # the file is read whole before it goes to the device
+    return Need(transformer + vae + max(denoising, decoding), read_first)
 
 
 @dataclass(frozen=True)
