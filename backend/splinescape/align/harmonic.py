@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from splinescape.jit import njit, run_chunks
+from splinescape.jit import njit
 
 _SWEEPS = 40
 _RELAXATION = 1.8
@@ -46,10 +46,9 @@ def _solve(field: NDArray[np.float32], known: NDArray[np.bool_]) -> None:
     else:
         field[~known] = field[known].mean()
         sweeps = 8 * max(h, w)
-    for sweep in range(sweeps):
-        relaxation = _RELAXATION if sweep < sweeps - 4 else 1.0
-        for colour in (0, 1):
-            run_chunks(_relax, h, field, known, colour, np.float32(relaxation))
+    v, u = np.nonzero(~known)
+    black = (v + u) % 2 == 1
+    _sweep(field, v[~black], u[~black], v[black], u[black], sweeps, np.float32(_RELAXATION))
 
 
 def _halve(
@@ -67,24 +66,39 @@ def _halve(
 
 
 @njit
-def _relax(start, stop, field, known, colour, relaxation):  # type: ignore[no-untyped-def]
+def _sweep(field, red_v, red_u, black_v, black_u, sweeps, relaxation):  # type: ignore[no-untyped-def]
+    """Relax the unknown pixels of both colours in turn; the last sweeps without over-relaxation.
+
+    One thread: the unknown pixels alone are so few that others would not have begun when it is done.
+    """
+    for sweep in range(sweeps):
+        factor = relaxation if sweep < sweeps - 4 else np.float32(1.0)
+        _relax(field, red_v, red_u, factor)
+        _relax(field, black_v, black_u, factor)
+
+
+@njit
+def _relax(field, rows, columns, relaxation):  # type: ignore[no-untyped-def]
+    """Pixels of one colour have no neighbours among each other: their order does not matter."""
     h, w = field.shape
-    for i in range(start, stop):
-        for j in range((i + colour) % 2, w, 2):
-            if known[i, j]:
-                continue
-            total = np.float32(0.0)
-            count = np.float32(0.0)
-            if i > 0:
-                total += field[i - 1, j]
-                count += np.float32(1.0)
-            if i + 1 < h:
-                total += field[i + 1, j]
-                count += np.float32(1.0)
-            if j > 0:
-                total += field[i, j - 1]
-                count += np.float32(1.0)
-            if j + 1 < w:
-                total += field[i, j + 1]
-                count += np.float32(1.0)
-            field[i, j] += relaxation * (total / count - field[i, j])
+    for k in range(len(rows)):
+        i, j = rows[k], columns[k]
+        if 0 < i < h - 1 and 0 < j < w - 1:
+            total = field[i - 1, j] + field[i + 1, j] + field[i, j - 1] + field[i, j + 1]
+            field[i, j] += relaxation * (total * np.float32(0.25) - field[i, j])
+            continue
+        total = np.float32(0.0)
+        count = np.float32(0.0)
+        if i > 0:
+            total += field[i - 1, j]
+            count += np.float32(1.0)
+        if i + 1 < h:
+            total += field[i + 1, j]
+            count += np.float32(1.0)
+        if j > 0:
+            total += field[i, j - 1]
+            count += np.float32(1.0)
+        if j + 1 < w:
+            total += field[i, j + 1]
+            count += np.float32(1.0)
+        field[i, j] += relaxation * (total / count - field[i, j])
