@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -194,6 +195,17 @@ def test_a_missing_library_is_named_with_what_installs_it(
     )
     assert missing() == "the package transformers is not installed (pip install 'splinescape[models]')"
     with pytest.raises(EngineUnavailableError, match="transformers is not installed"):
+        MAKE[which](folders[which], CPU)
+
+
+@pytest.mark.parametrize("which", MAKE)
+def test_a_transformers_without_the_model_is_named(
+    which: str, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = types.ModuleType("transformers")
+    old.__spec__ = importlib.util.find_spec("transformers")
+    monkeypatch.setitem(sys.modules, "transformers", old)
+    with pytest.raises(EngineUnavailableError, match=r"transformers does not offer it .*pip install"):
         MAKE[which](folders[which], CPU)
 
 

@@ -52,9 +52,7 @@ class DepthAnythingDepth:
         self._limit = _limit(found)
         if self._limit == round(self._limit):
             found.config["max_depth"] = round(self._limit)  # transformers refuses 20.0
-        from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation
-
-        self._network = load_network(found, DepthAnythingConfig, DepthAnythingForDepthEstimation, device)
+        self._network = load_network(found, "DepthAnything", device)
         _check_multiple(found, self._network.config.patch_size)
         last_in_float32(self._network.head.conv3)
         self._preprocessing = found.preprocessing

@@ -52,9 +52,7 @@ class DepthProDepth:
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         found = open_folder(folder, "Depth Pro", "depth_pro")
-        from transformers import DepthProConfig, DepthProForDepthEstimation
-
-        self._network = load_network(found, DepthProConfig, DepthProForDepthEstimation, device)
+        self._network = load_network(found, "DepthPro", device)
         _check_size(found, self._network.config)
         last_in_float32(self._network.head.layers[-2])
         if self._network.fov_model is not None:

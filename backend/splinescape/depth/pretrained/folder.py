@@ -11,7 +11,7 @@ from typing import Any
 from splinescape.errors import EngineUnavailableError, InputError
 
 _FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
-_INSTALL = "pip install 'splinescape[models]'"
+INSTALL = "pip install 'splinescape[models]'"
 _LOOKS_ELSEWHERE = ("auto_map", "attn_implementation", "quantization_config")
 """Settings that can make transformers fetch code or load weights in another way."""
 
@@ -58,7 +58,7 @@ def missing() -> str | None:
     """Say in one line which library these engines lack, or None; imports none of them."""
     for name in ("transformers", "safetensors"):
         if importlib.util.find_spec(name) is None:
-            return f"the package {name} is not installed ({_INSTALL})"
+            return f"the package {name} is not installed ({INSTALL})"
     return None
 
 

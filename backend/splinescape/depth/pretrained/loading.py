@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from splinescape.depth.pretrained.folder import ModelFolder
-from splinescape.errors import InputError, is_out_of_memory
+from splinescape.depth.pretrained.folder import INSTALL, ModelFolder
+from splinescape.errors import EngineUnavailableError, InputError, is_out_of_memory
 
 if TYPE_CHECKING:
     import torch
@@ -20,14 +20,16 @@ def working_dtype(device: torch.device) -> torch.dtype:
     return torch.float16 if device.type == "cuda" else torch.float32
 
 
-def load_network(folder: ModelFolder, config_class: Any, network_class: Any, device: torch.device) -> Any:
-    """Build the network of `folder` and load its weights onto `device`, ready to run.
+def load_network(folder: ModelFolder, family: str, device: torch.device) -> Any:
+    """Build transformers' `family`ForDepthEstimation and load its weights from `folder` onto `device`, ready to run.
 
-    Weights come from `model.safetensors` alone, the network is never asked, and no code of the folder runs.
+    Weights come from `model.safetensors` alone, the internet is never asked, and no code of the folder runs.
 
     Raises:
+        EngineUnavailableError: the installed transformers does not have it, or cannot be imported.
         InputError: the settings describe no such network, or the weights are not exactly those that it needs.
     """
+    config_class, network_class = _classes(folder.title, family)
     config = _checked_config(folder, config_class)
     try:
         with _quiet_transformers():
@@ -59,6 +61,21 @@ def last_in_float32(layer: torch.nn.Module) -> None:
     """
     layer.float()
     layer.register_forward_pre_hook(lambda _layer, inputs: tuple(value.float() for value in inputs))
+
+
+def _classes(title: str, family: str) -> tuple[Any, Any]:
+    try:
+        import transformers
+
+        return getattr(transformers, f"{family}Config"), getattr(transformers, f"{family}ForDepthEstimation")
+    except (
+        ImportError,
+        AttributeError,
+        RuntimeError,
+    ) as error:  # a library of transformers' own may be broken
+        raise EngineUnavailableError(
+            f"{title} cannot run here: the installed transformers does not offer it ({_in_one_line(error)}); {INSTALL}"
+        ) from error
 
 
 def _checked_config(folder: ModelFolder, config_class: Any) -> Any:
