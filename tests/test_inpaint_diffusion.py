@@ -345,6 +345,20 @@ def test_a_pickle_is_never_read(kind, broken):
     assert "no safetensors file" in complaint(kind, broken)
 
 
+def test_settings_that_name_code_elsewhere_are_not_followed(kind, broken):
+    for file in broken.glob("text_encoder*/config.json"):
+        elsewhere = {"_attn_implementation": "somebody/kernel", "attn_implementation": "somebody/kernel"}
+        elsewhere |= {"auto_map": {"AutoModel": "somebody/code--model.Model"}}
+        file.write_text(json.dumps(json.loads(file.read_text()) | elsewhere))
+    fill(make(kind, broken))  # touching the network would fail
+
+
+def test_weights_that_are_quantised_already_are_refused(kind, broken):
+    file = broken / "transformer" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"quantization_config": {"quant_method": "x"}}))
+    assert "quantised already" in complaint(kind, broken)
+
+
 def test_damage_to_a_gguf_file_is_told(folders, gguf, tmp_path):
     cut = tmp_path / "cut.gguf"
     cut.write_bytes(gguf.read_bytes()[:-5000])

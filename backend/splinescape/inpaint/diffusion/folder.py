@@ -9,6 +9,9 @@ from typing import Any
 from splinescape.errors import InputError
 from splinescape.inpaint.diffusion.weights import Weights, read_json, read_weights
 
+_LOOKS_ELSEWHERE = ("auto_map", "attn_implementation")
+"""Settings that can make transformers fetch code."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -75,4 +78,20 @@ def open_folder(path: Path, layout: Layout) -> PipelineFolder:
         if part in layout.text and not (path / part / "config.json").is_file():
             continue  # a prompt whose embeddings are kept needs no text encoder
         configs[part] = read_json(path / part / "config.json")
+        if "quantization_config" in configs[part]:
+            raise InputError(
+                f"the {part} of {path} is quantised already: take the weights as they were published, they are "
+                "quantised while they are loaded"
+            )
     return PipelineFolder(path, index, configs)
+
+
+def only_local(config: Any) -> Any:
+    """The same settings without those that name code or kernels somewhere else, at any depth."""
+    if not isinstance(config, dict):
+        return config
+    return {
+        key: only_local(value)
+        for key, value in config.items()
+        if not any(word in key for word in _LOOKS_ELSEWHERE)
+    }

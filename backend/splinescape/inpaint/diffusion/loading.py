@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from splinescape.errors import EngineUnavailableError, InputError, is_out_of_memory
-from splinescape.inpaint.diffusion.folder import PipelineFolder
+from splinescape.inpaint.diffusion.folder import PipelineFolder, only_local
 from splinescape.inpaint.diffusion.memory import Mode
 
 if TYPE_CHECKING:
@@ -180,12 +180,19 @@ def load_part(
     """
     folder.weights(part)  # says what is cut off or missing
     model = library(module, name)
-    kind = (
-        {"torch_dtype": dtype, "low_cpu_mem_usage": False}  # what is missing is told only then
-        if module == "diffusers"
-        else {"dtype": dtype, "device_map": {"": device}}
-    )
     with readable(part, folder.path):
+        kind: dict[str, Any] = {
+            "torch_dtype": dtype,
+            "low_cpu_mem_usage": False,
+        }  # what is missing is told only then
+        if module == "transformers":
+            config = model.config_class.from_dict(only_local(folder.configs[part]))
+            kind = {
+                "dtype": dtype,
+                "device_map": {"": device},
+                "config": config,
+                "attn_implementation": "sdpa",
+            }
         loaded, told = model.from_pretrained(
             folder.path / part,
             use_safetensors=True,
