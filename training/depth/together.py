@@ -54,7 +54,7 @@ def run(size: int, work: Callable[[Team, torch.device], None], kind: str) -> Non
         return
     with tempfile.TemporaryDirectory() as folder:
         meeting = (Path(folder) / "meeting").as_uri()
-        torch.multiprocessing.spawn(_member, (size, work, kind, meeting), nprocs=size)  # type: ignore[no-untyped-call]
+        torch.multiprocessing.spawn(_member, (size, work, kind, meeting), nprocs=size)
 
 
 def _member(
