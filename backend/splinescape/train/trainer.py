@@ -149,7 +149,8 @@ def _train(
     targets = [_on_device(view, device) for view in views]
     drawn = np.zeros(len(views))
     shares = np.array([view.share for view in views]) / sum(view.share for view in views)
-    losses = Losses(schedule.settled, max(_CHECK_EVERY, 2 * len(views)), _CHECK_EVERY)
+    window = max(_CHECK_EVERY, 2 * len(views))
+    losses = Losses(schedule.settled, window, _CHECK_EVERY, one_step_late=device.type != "cpu")
     started = time.monotonic()
     for step in range(schedule.steps):
         if cancel is not None and cancel.is_set():
