@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 
 import numpy as np
@@ -166,6 +167,8 @@ def store(tmp_path, monkeypatch):
     """The folder of models, empty."""
     monkeypatch.setenv("SPLINESCAPE_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("SPLINESCAPE_DEVICE", "cpu")
+    importlib.import_module("splinescape.jit")  # which keeps its cache where it is
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_a, **_k: str(tmp_path / "cache"))
     return ModelStore()
 
 
