@@ -5,7 +5,7 @@ import zlib
 import bpy
 
 _KNOWN = {
-    "inpaint": ("builtin", "flux-fill"),
+    "inpaint": ("builtin", "flux-fill", "flux-2-klein"),
     "depth": ("builtin", "moge", "depth-pro", "depth-anything"),
     "raster": ("gsplat", "cpu"),
 }
