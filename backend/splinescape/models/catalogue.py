@@ -114,6 +114,15 @@ _ENTRIES = (
         gated=True,
     ),
     ModelEntry(
+        "flux-fill-gguf",
+        "inpaint",
+        "YarvixPA/FLUX.1-Fill-dev-gguf",
+        ("flux1-fill-dev-Q5_K_S.gguf",),
+        _FLUX_DEV,
+        "flux-fill's transformer in 5 bits for GPUs of 12 GB; the other parts come from flux-fill",
+        size=8_290_000_000,
+    ),
+    ModelEntry(
         "flux-2-klein-4b",
         "inpaint",
         "black-forest-labs/FLUX.2-klein-4B",
