@@ -23,8 +23,12 @@ _FAINT = 0.008
 _SETTLED = 0.006
 _JUMP = 0.05
 _STEEP = 0.02
+_STEEP_PLANE = 0.035
+_FLOATS = 0.03
+_FLOATS_SHARP = 0.1
 _OVER_SIDES = 2.0
-_RIM_PULL = 0.1
+_OVER_NOISE = 8.0
+_RIM_PULL = 1.1
 _MOST = 2.0
 """An extrapolated side stays within this factor of the inverse depth where it was last seen."""
 
@@ -97,15 +101,19 @@ def _scan_surface(w, log_z, low, high, line, axis, backwards, pixel, ramps):  # 
         after = b
         rim = b == high - 1 and high < len(w)
         i += 1
-        if core > reach or (core == 1 and not rim):
+        if core > reach:
             continue
         a, b = _with_tails(w, log_z, a, b, low, high, pixel)
-        if b - a > reach:
+        if b - a == 1 and not rim:
             continue
         before = _slope(w, a, -1, low, high)
         behind = 0.0 if rim else _slope(w, b, 1, low, high)
+        if np.log(w[a] / w[b]) < _OVER_NOISE * min(
+            _roughness(w, a, -1, low, high), _roughness(w, b, 1, low, high)
+        ):
+            continue
         rim = rim and _is_pulled(w, a, b, before, reach)
-        if not rim and (core == 1 or not _is_jump(w, a, b, before, behind, core, pixel)):
+        if not rim and not _is_jump(w, a, b, before, behind, core, pixel):
             continue
         _note(w, log_z, a, b, before, behind, rim, line, axis, backwards, ramps)
         i = max(i, after)
@@ -146,18 +154,18 @@ def _core(log_z, i, low, high, reach):  # type: ignore[no-untyped-def]
 @njit
 def _with_tails(w, log_z, a, b, low, high, pixel):  # type: ignore[no-untyped-def]
     """Move the ends out while the slope still fades; inverse depth that goes on evenly is a surface."""
-    tail = round(_TAIL * pixel)
+    tail, reach = round(_TAIL * pixel), round(_REACH * pixel)
     faint, settled = _FAINT / pixel, _SETTLED / pixel
     for _ in range(tail):
         step = log_z[a] - log_z[a - 1] if a > low else 0.0
-        if step < faint or step >= log_z[a + 1] - log_z[a]:
+        if b - a >= reach or step < faint or step >= log_z[a + 1] - log_z[a]:
             break
         if a - 1 > low and abs(w[a] - 2 * w[a - 1] + w[a - 2]) <= settled * w[a - 1]:
             break
         a -= 1
     for _ in range(tail):
         step = log_z[b + 1] - log_z[b] if b < high - 1 else 0.0
-        if step < faint or step >= log_z[b] - log_z[b - 1]:
+        if b - a >= reach or step < faint or step >= log_z[b] - log_z[b - 1]:
             break
         if b + 1 < high - 1 and abs(w[b] - 2 * w[b + 1] + w[b + 2]) <= settled * w[b + 1]:
             break
@@ -167,19 +175,33 @@ def _with_tails(w, log_z, a, b, low, high, pixel):  # type: ignore[no-untyped-de
 
 @njit
 def _slope(w, end, way, low, high):  # type: ignore[no-untyped-def]
-    """Change of w per pixel, going `way` from a ramp's end: median of three steps, the flattest where they disagree."""
-    count = min(3, end - low if way < 0 else high - 1 - end)
-    if count <= 0:
+    """Change of w per pixel of the surface that begins at a ramp's end and goes on `way` (1 far side, -1 near side).
+
+    The median of three steps that agree. Steps that do not, but go on the ramp's way, are a steep floor with noise:
+    the flattest. Others are a pole or a gap: 0.
+    """
+    last = end + 3 * way
+    if last < low or last >= high:
         return 0.0
-    least, most, flattest, total = np.inf, -np.inf, np.inf, 0.0
-    for k in range(count):
-        step = w[end + (k + 1) * way] - w[end + k * way]
-        least, most, total = min(least, step), max(most, step), total + step
-        if abs(step) < abs(flattest):
-            flattest = step
-    if count == 3 and most - least <= 4 * _SETTLED * w[end]:
-        return total - least - most
-    return flattest if count < 3 or least * most > 0 else 0.0
+    first, second, third = w[end + way] - w[end], w[end + 2 * way] - w[end + way], w[last] - w[end + 2 * way]
+    least, most = min(first, second, third), max(first, second, third)
+    if most - least <= 4 * _SETTLED * w[end]:
+        return first + second + third - least - most
+    if way < 0:
+        return max(least, 0.0)
+    return min(most, 0.0)
+
+
+@njit
+def _roughness(w, end, way, low, high):  # type: ignore[no-untyped-def]
+    """Largest bend of w, relative to w, at the three pixels that follow a ramp's end, going `way`."""
+    rough = 0.0
+    for k in range(1, 4):
+        i = end + k * way
+        if i <= low or i >= high - 1:
+            break
+        rough = max(rough, abs(w[i - 1] - 2 * w[i] + w[i + 1]) / w[i])
+    return rough
 
 
 @njit
@@ -190,7 +212,7 @@ def _continued(w_end, slope, steps):  # type: ignore[no-untyped-def]
 @njit
 def _is_pulled(w, a, b, before, reach):  # type: ignore[no-untyped-def]
     """Whether the last pixels before the sky leave their surface, few enough to be half a ramp."""
-    return b - a <= reach // 2 + 1 and np.log(_continued(w[a], before, b - a) / w[b]) >= _RIM_PULL
+    return b - a <= reach // 2 + 1 and w[a] - before * (b - a) >= _RIM_PULL * w[b]
 
 
 @njit
@@ -200,10 +222,29 @@ def _is_jump(w, a, b, before, behind, core, pixel):  # type: ignore[no-untyped-d
     near, far = w[a] - before * middle, w[b] - behind * middle
     if near <= 0 or far <= 0:
         return False
-    jump = 1 - far / near
-    if jump < max(_JUMP, _STEEP * core / pixel):
+    steep = _STEEP_PLANE if _is_plane(w, a, b, pixel) else _STEEP
+    if 1 - far / near < max(_JUMP, steep * core / pixel):
         return False
-    return w[a] - w[b] >= _OVER_SIDES * (b - a) * max(abs(before), abs(behind))
+    if w[a] - w[b] < _OVER_SIDES * (b - a) * max(abs(before), abs(behind)):
+        return False
+    least = _FLOATS_SHARP if core == 1 else _FLOATS
+    for i in range(a + 1, b):
+        over_far = np.log(w[i] / _continued(w[b], behind, b - i))
+        under_near = np.log(_continued(w[a], before, i - a) / w[i])
+        if min(over_far, under_near) >= least:
+            return True
+    return False
+
+
+@njit
+def _is_plane(w, a, b, pixel):  # type: ignore[no-untyped-def]
+    """Whether the ramp is straight in inverse depth, as a narrow strip of wall or the top of a box is."""
+    if b - a < 5:
+        return False
+    bend = 0.0
+    for i in range(a + 2, b - 1):
+        bend = max(bend, abs(w[i - 1] - 2 * w[i] + w[i + 1]) / w[i])
+    return bend <= _SETTLED / pixel
 
 
 @njit

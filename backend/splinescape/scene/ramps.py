@@ -34,7 +34,6 @@ def snap_ramps(
         (H, W) float32; the same array when there is nothing to repair.
     """
     w = inverse_depth(depth_hw)
-    w[~np.isfinite(w)] = 0
     pixel = max(1.0, max(w.shape, default=0) / _NETWORK_SIDE)
     snapped = w
     for _ in range(_PASSES):
