@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -241,3 +242,66 @@ def test_a_service_fetches_lists_and_removes(service: RunningService, store: Mod
     assert cli("models", "remove", "moge-vitl", *at).code == 0
     assert store.status("moge-vitl").state == "absent"
     assert cli("models", "remove", "nope", *at).code == 2
+
+
+# Making scenes with them. The weights are random and tiny, in the published formats.
+
+
+@pytest.fixture
+def with_models(store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelStore:
+    """Tiny FLUX Fill and MoGe in place, through `splinescape models use`."""
+    pytest.importorskip("diffusers")
+    from diffusion_support import make_flux_fill
+    from moge_support import SMALL_V2, random_state, write_checkpoint
+
+    importlib.import_module("splinescape.jit")  # which keeps its cache where it is
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_a, **_k: str(tmp_path / "cache"))
+    monkeypatch.setenv("SPLINESCAPE_DEVICE", "cpu")
+    store.use("flux-fill", make_flux_fill(tmp_path / "flux"))
+    write_checkpoint(tmp_path / "model.pt", SMALL_V2, random_state(SMALL_V2, 0))
+    store.use("moge-2-vits-normal", tmp_path / "model.pt")
+    return store
+
+
+SMALL = ("--stage", "outpaint", "--max-resolution", "64", "--num-steps", "2")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("with_models")
+def test_a_scene_is_made_with_models_on_the_disk_and_names_them(
+    cli: Cli, small_picture: Path, tmp_path: Path
+) -> None:
+    ran = cli(
+        "generate",
+        small_picture,
+        *SMALL,
+        "--inpainter",
+        "flux-fill",
+        "--depth",
+        "moge",
+        "--out",
+        tmp_path / "out",
+    )
+    assert ran.code == 0, ran.err
+    assert "inpaint engine: flux-fill (asked for; FLUX.1 [dev] Non-Commercial License" in ran.err
+    assert "expected memory: full" in ran.err
+    assert "depth engine: moge-2-vits-normal (best of moge" in ran.err
+    described = cli("inspect", tmp_path / "out" / "gf.ply", "--no-preview").out
+    assert "depth moge-2-vits-normal, inpaint flux-fill" in described
+    assert "non-finite    0" in described
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("with_models")
+def test_the_prompt_reaches_the_model(cli: Cli, small_picture: Path, tmp_path: Path) -> None:
+    scenes = []
+    for number, prompt in enumerate(("a red barn", "the open sea", "a red barn")):
+        out = tmp_path / f"out{number}"
+        ran = cli(
+            "generate", small_picture, *SMALL, "--inpainter", "flux-fill", "--depth", "builtin", "--prompt", prompt,
+            "--out", out,
+        )  # fmt: skip
+        assert ran.code == 0, ran.err
+        scenes.append((out / "gf.ply").read_bytes())
+    assert scenes[0] == scenes[2]
+    assert scenes[0] != scenes[1]
