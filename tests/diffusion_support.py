@@ -12,6 +12,25 @@ import torch
 from numpy.typing import NDArray
 
 from splinescape.camera.view import View
+from splinescape.inpaint.diffusion.families import FLUX_FILL
+from splinescape.inpaint.diffusion.memory import ModelSize, Place
+
+GB = 10**9
+FLUX = ModelSize(
+    parameters=11_902_391_360,
+    linear=11_899_305_984,
+    rows=3_000_000,
+    widest=56_623_104,
+    largest_block=339_831_296,
+    outside=70_000_000,
+    vae=83_819_683,
+    text=4_885_000_000,
+    width=3072,
+    side=16,
+    planes=768,
+    activity=FLUX_FILL.activity,
+)
+"""FLUX.1 Fill's own numbers."""
 
 VAE = {
     "down_block_types": ["DownEncoderBlock2D"] * 4,
@@ -154,6 +173,11 @@ def hole(width: int = 96, height: int = 80) -> tuple[NDArray[np.uint8], NDArray[
 def view(width: int = 96, height: int = 80) -> View:
     """A camera at the origin."""
     return View(width, height, None, np.eye(4))
+
+
+def gpu(free: float, host: float = 64) -> Place:
+    """A GPU with that many GB free, in a machine with that many."""
+    return Place("cuda", int(free * GB), int(host * GB))
 
 
 def _index(folder: Path, name: str, parts: dict[str, Any]) -> Path:

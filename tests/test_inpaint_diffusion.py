@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusion_support import edit_weights, hole, make_flux_fill, make_gguf, make_klein, view
+from diffusion_support import FLUX, edit_weights, gpu, hole, make_flux_fill, make_gguf, make_klein, view
 
 from splinescape.errors import EngineUnavailableError, InputError
-from splinescape.inpaint.diffusion import FluxFillInpainter, KleinInpainter
+from splinescape.inpaint.diffusion import FluxFillInpainter, KleinInpainter, memory
 from splinescape.inpaint.diffusion.families import FLUX_FILL
 from splinescape.inpaint.diffusion.folder import open_folder
 from splinescape.inpaint.diffusion.loading import load_transformer, quantisation
@@ -217,6 +217,25 @@ def test_a_transformer_that_is_streamed_computes_the_same(folders):
             for mode in ("full", "stream")
         ]
     torch.testing.assert_close(*results, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("mode", ["offload", "stream"])
+def test_weights_that_move_to_and_fro_paint_the_same(kind, folders, monkeypatch, mode):
+    """From the CPU to the CPU: the same hooks as for a GPU, without its streams."""
+    whole = fill(make(kind, folders[kind]))
+    monkeypatch.setitem(memory._ON, "cpu", ("full", mode))
+    engine = make(kind, folders[kind], memory=mode)
+    np.testing.assert_array_equal(fill(engine), whole)
+    np.testing.assert_array_equal(fill(engine), whole)
+    assert engine.mode == mode
+
+
+def test_a_lean_engine_takes_much_less_than_fits(folders):
+    engine = make("fill", folders["fill"], lean=True)
+    engine._size = FLUX
+    for free, mode in ((140, "8bit"), (16, "nf4"), (12, "stream")):
+        assert engine._choose(gpu(free), 1344, 1024) == mode
+    assert engine._choose(memory.Place("cpu", 10**12, 10**12), 672, 512) == "full"  # nothing leaner there
 
 
 @pytest.mark.parametrize("mode", ["offload", "stream", "8bit", "nf4"])

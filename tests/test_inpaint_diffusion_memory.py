@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from diffusion_support import make_flux_fill, make_gguf, make_klein
+from diffusion_support import FLUX, GB, gpu, make_flux_fill, make_gguf, make_klein
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
@@ -24,7 +24,6 @@ from splinescape.inpaint.diffusion.families import FLUX_FILL, KLEIN, Family, mod
 from splinescape.inpaint.diffusion.klein import whole_tokens
 from splinescape.inpaint.diffusion.memory import (
     FASTEST_FIRST,
-    ModelSize,
     Place,
     announcement,
     choose_mode,
@@ -36,27 +35,6 @@ from splinescape.inpaint.diffusion.memory import (
     transformer_bytes,
 )
 from splinescape.inpaint.diffusion.seam import paste
-
-GB = 10**9
-FLUX = ModelSize(
-    parameters=11_902_391_360,
-    linear=11_899_305_984,
-    rows=3_000_000,
-    widest=56_623_104,
-    largest_block=339_831_296,
-    outside=70_000_000,
-    vae=83_819_683,
-    text=4_885_000_000,
-    width=3072,
-    side=16,
-    planes=768,
-    activity=FLUX_FILL.activity,
-)
-
-
-def gpu(free: float, host: float = 64) -> Place:
-    return Place("cuda", int(free * GB), int(host * GB))
-
 
 # What is expected --------------------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ from splinescape.inpaint.diffusion.memory import (
     Place,
     announcement,
     choose_mode,
+    expected_bytes,
     find_gguf,
     hindrance,
     leaner,
@@ -46,6 +47,9 @@ _log = logging.getLogger(__name__)
 _SMALL = 2 * 2**30
 """Bytes in float32 up to which a model runs in it on a CPU: exact, and faster there than bfloat16."""
 
+_MUCH_LESS = 0.8
+"""Share of the expected memory below which a leaner way is worth trying once memory ran out."""
+
 
 class DiffusionInpainter(ABC):
     """Fills holes with a diffusers pipeline from a local folder; loaded at the first picture and then kept.
@@ -58,7 +62,7 @@ class DiffusionInpainter(ABC):
         prompt: what to imagine; may be empty.
         memory: how its weights are held; None or "auto" for the fastest that fits.
         gguf: a GGUF file with the transformer, or the folder with it, for the mode of that name.
-        lean: take the next leaner way than the one that "auto" would take.
+        lean: where "auto" chooses, take the next way that needs much less, as memory ran out before.
 
     Raises:
         InputError: the folder is not that of such a pipeline, or files are missing or damaged.
@@ -166,10 +170,14 @@ class DiffusionInpainter(ABC):
         mode = choose_mode(self._size, self._memory, place, width, height)
         if not (self._lean and self._memory == "auto"):
             return mode
+        taken = expected_bytes(self._size, mode, width, height, place.value).device
         below = leaner(mode)
-        while below is not None and hindrance(self._size, below, place) is not None:
+        while below is not None:
+            saves = expected_bytes(self._size, below, width, height, place.value).device < _MUCH_LESS * taken
+            if saves and hindrance(self._size, below, place) is None:
+                return below
             below = leaner(below)
-        return below or mode
+        return mode
 
     def _place(self) -> Place:
         import psutil
@@ -229,6 +237,8 @@ class DiffusionInpainter(ABC):
         return made
 
     def _load(self, mode: Mode, place: Place) -> Any:
+        import torch
+
         dtype = self._dtype(place)
         here = self._device
         transformer = load_transformer(
@@ -239,7 +249,7 @@ class DiffusionInpainter(ABC):
             dtype,
             self._gguf,
         )
-        beside = here if mode != "offload" else type(here)("cpu")
+        beside = torch.device("cpu") if mode == "offload" else here
         vae = load_part(self._folder, "vae", "diffusers", self._layout.models["vae"], beside, dtype)
         scheduler = load_small(self._folder, "scheduler", "diffusers", "FlowMatchEulerDiscreteScheduler")
         absent = dict.fromkeys((*self._layout.text, *self.family.tokenizers))

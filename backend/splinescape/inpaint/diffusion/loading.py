@@ -111,7 +111,7 @@ def load_transformer(
             torch_dtype=dtype,
             use_safetensors=True,
             local_files_only=True,
-            device_map={"": "cpu" if waits else device},
+            **({} if waits else {"device_map": {"": device}}),
             **quantisation(mode, dtype),
         )
         if mode == "stream":
