@@ -19,6 +19,9 @@ _BY_NEIGHBOR = 0.4
 _COLOR_NOISE = 195.0
 """Squared distance of 8-bit colours below which they are the same: 0.003 of white squared."""
 
+_NEVER = 1 << 20
+"""More than the squared distance of any two colours."""
+
 _ROUNDS = 2
 _RADIUS = 6
 _OWN = 0.25
@@ -40,7 +43,8 @@ def choose_sides(
     lean = _BY_DEPTH * (0.5 - ramps.share[v, u])
     rgb = np.zeros((0, 0, 3), np.uint8) if rgb_hw3 is None else np.ascontiguousarray(rgb_hw3)
     if rgb.size:
-        _add_colors(w_hw, ramps, rgb, v, u, max(1, int(pixel)), lean)
+        clean = np.where(ramps.length > 0, np.float32(0), w_hw)
+        _add_colors(clean, ramps, rgb, v, u, max(1, int(pixel)), lean)
     side = np.where(ramps.length > 0, ramps.near, w_hw)
     side[v, u] = np.where(lean > 0, ramps.near[v, u], ramps.far[v, u])
     for _ in range(_ROUNDS):
@@ -59,51 +63,42 @@ def _distance(rgb, y, x, v, u):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _add_colors(w, ramps, rgb, v, u, stride, lean):  # type: ignore[no-untyped-def]
+def _add_colors(clean, ramps, rgb, v, u, stride, lean):  # type: ignore[no-untyped-def]
     """Add to `lean` how much closer the colour is to the near side's (positive) or the far side's."""
     for m in range(len(v)):
         y, x = v[m], u[m]
         if ramps.near[y, x] <= ramps.far[y, x]:
             continue
-        near, far = _nearest_colors(w, ramps, rgb, y, x, stride)
-        if np.isfinite(near) and np.isfinite(far):
+        near, far = _nearest_colors(clean, ramps, rgb, y, x, stride)
+        if near >= 0 and far >= 0:
             excess = (far - near) / (_COLOR_NOISE + min(far, near))
             lean[m] += max(-_BY_COLOR_MOST, min(_BY_COLOR_MOST, excess))
 
 
 @njit
-def _nearest_colors(w, ramps, rgb, y, x, stride):  # type: ignore[no-untyped-def]
-    """Mean squared distance to the three most similar clean pixels of each side, infinite without three."""
+def _nearest_colors(clean, ramps, rgb, y, x, stride):  # type: ignore[no-untyped-def]
+    """Mean squared distance to the three most similar clean pixels of each side, -1 without three."""
     radius = min(int(ramps.length[y, x]), _RADIUS * stride)
-    near, far = np.log(ramps.near[y, x]), np.log(ramps.far[y, x])
     # A pixel belongs to a side when its log inverse depth is within _OWN of the jump.
-    margin = np.exp(_OWN * (near - far))
+    margin = (ramps.near[y, x] / ramps.far[y, x]) ** _OWN
     near_low, near_high = ramps.near[y, x] / margin, ramps.near[y, x] * margin
     far_low, far_high = ramps.far[y, x] / margin, ramps.far[y, x] * margin
-    n1, n2, n3 = np.inf, np.inf, np.inf
-    f1, f2, f3 = np.inf, np.inf, np.inf
-    for yy in range(max(0, y - radius), min(w.shape[0], y + radius + 1), stride):
-        for xx in range(max(0, x - radius), min(w.shape[1], x + radius + 1), stride):
-            here = w[yy, xx]
-            if ramps.length[yy, xx] > 0:
+    red, green, blue = np.int32(rgb[y, x, 0]), np.int32(rgb[y, x, 1]), np.int32(rgb[y, x, 2])
+    n1, n2, n3 = _NEVER, _NEVER, _NEVER
+    f1, f2, f3 = _NEVER, _NEVER, _NEVER
+    for yy in range(max(0, y - radius), min(clean.shape[0], y + radius + 1), stride):
+        for xx in range(max(0, x - radius), min(clean.shape[1], x + radius + 1), stride):
+            here = clean[yy, xx]
+            is_near = near_low < here < near_high
+            if not is_near and not far_low < here < far_high:
                 continue
-            if near_low < here < near_high:
-                d = _distance(rgb, y, x, yy, xx)
-                if d < n3:
-                    n3 = d
-                    if n3 < n2:
-                        n2, n3 = n3, n2
-                    if n2 < n1:
-                        n1, n2 = n2, n1
-            elif far_low < here < far_high:
-                d = _distance(rgb, y, x, yy, xx)
-                if d < f3:
-                    f3 = d
-                    if f3 < f2:
-                        f2, f3 = f3, f2
-                    if f2 < f1:
-                        f1, f2 = f2, f1
-    return (n1 + n2 + n3) / 3, (f1 + f2 + f3) / 3
+            r, g, b = rgb[yy, xx, 0] - red, rgb[yy, xx, 1] - green, rgb[yy, xx, 2] - blue
+            d = r * r + g * g + b * b
+            if is_near and d < n3:
+                n1, n2, n3 = min(n1, d), min(max(n1, d), n2), max(n2, d)
+            elif not is_near and d < f3:
+                f1, f2, f3 = min(f1, d), min(max(f1, d), f2), max(f2, d)
+    return (n1 + n2 + n3) / 3 if n3 < _NEVER else -1.0, (f1 + f2 + f3) / 3 if f3 < _NEVER else -1.0
 
 
 @njit
