@@ -50,11 +50,11 @@ def fit_inverse_depth(source: NDArray[np.floating], target: NDArray[np.floating]
     if start is None:
         return _ratio(source, target)
     scale, shift = start
-    line = _Line(x, y)
+    line, mean = _Line(x, y), y.mean()
     for _ in range(_ROUNDS):
         sigma = max(1.4826 * line.residual_median(scale, shift), 1e-6)
         new = line.fitted(4.685 * sigma)
-        done = abs(new[0] - scale) < 1e-9 * abs(scale) and abs(new[1] - shift) < 1e-9 * y.mean()
+        done = abs(new[0] - scale) < 1e-9 * abs(scale) and abs(new[1] - shift) < 1e-9 * mean
         scale, shift = new
         if done:
             break

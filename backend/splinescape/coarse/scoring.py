@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from splinescape.jit import njit, run_chunks
 from splinescape.raster import Rasterizer
 from splinescape.scene.resident import resident
 from splinescape.scene.splats import Splats
@@ -108,9 +109,21 @@ def can_see(
         (P,) bool.
     """
     sees = np.zeros(len(cams_T_world), bool)
-    for i, (cam, K) in enumerate(zip(cams_T_world, Ks_33, strict=True)):
-        p = points @ cam[:3, :3].T + cam[:3, 3]
-        p = p[p[:, 2] > 1e-6]
-        u, v = K[0, 0] * p[:, 0] / p[:, 2] + K[0, 2], K[1, 1] * p[:, 1] / p[:, 2] + K[1, 2]
-        sees[i] = bool(((u >= 0) & (v >= 0) & (u < width) & (v < height)).any())
+    cams, Ks = (np.ascontiguousarray(a, np.float64) for a in (cams_T_world, Ks_33))
+    run_chunks(_look, len(sees), np.ascontiguousarray(points), cams, Ks, float(width), float(height), sees)
     return sees
+
+
+@njit
+def _look(start, stop, points, cams, Ks, width, height, sees):  # type: ignore[no-untyped-def]
+    for c in range(start, stop):
+        m, K = cams[c], Ks[c]
+        for p in points:
+            z = m[2, 0] * p[0] + m[2, 1] * p[1] + m[2, 2] * p[2] + m[2, 3]
+            if z <= 1e-6:
+                continue
+            u = K[0, 0] * (m[0, 0] * p[0] + m[0, 1] * p[1] + m[0, 2] * p[2] + m[0, 3]) / z + K[0, 2]
+            v = K[1, 1] * (m[1, 0] * p[0] + m[1, 1] * p[1] + m[1, 2] * p[2] + m[1, 3]) / z + K[1, 2]
+            if 0 <= u < width and 0 <= v < height:
+                sees[c] = True
+                break

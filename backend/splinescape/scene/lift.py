@@ -14,8 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from splinescape.camera.intrinsics import rays_through
-from splinescape.scene.edges import JUMP, inverse_depth, occlusion_edges
+from splinescape.jit import run_chunks
+from splinescape.scene.edges import inverse_depth, occlusion_edges
 from splinescape.scene.frame import Frame
+from splinescape.scene.lift_passes import inverse_depth_slopes, quaternions
 from splinescape.scene.rims import beside_rims, clean_rims, far_rims
 from splinescape.scene.splats import SH_C0, Splats
 
@@ -98,23 +100,9 @@ def _tensor(array: NDArray[np.floating]) -> torch.Tensor:
 def _inverse_depth_gradient(depth_hw: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Gradient (per pixel, along u and v) of inverse depth, taken from the side without an occlusion edge."""
     w = inverse_depth(depth_hw)
-    return _one_sided(w, 1), _one_sided(w, 0)
-
-
-def _one_sided(w: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
-    a = np.moveaxis(w, axis, 0)
-    if a.shape[0] == 1:
-        return np.zeros_like(w)
-    step = a[1:] - a[:-1]
-    back = np.concatenate([step[:1], step])
-    ahead = np.concatenate([step, step[-1:]])
-    smaller = np.where(np.abs(back) < np.abs(ahead), back, ahead)
-    # The mean is the better estimate on smooth surfaces; one side alone is right next to an edge.
-    nearer = np.maximum(a, 1e-12)
-    smooth = np.abs(back - ahead) < 0.2 * JUMP * nearer
-    slope = np.where(smooth, 0.5 * (back + ahead), smaller)
-    slope[np.abs(slope) > JUMP * 4 * nearer] = 0
-    return np.ascontiguousarray(np.moveaxis(slope, 0, axis))
+    along, across = np.empty_like(w), np.empty_like(w)
+    run_chunks(inverse_depth_slopes, len(w), w, along, across)
+    return along, across
 
 
 def _with_shell(
@@ -174,11 +162,7 @@ def _tangent_frames(
 
 
 def quaternions_from_matrices(rotations: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Unit quaternions (M, 4) wxyz of rotation matrices (M, 3, 3), through scipy's stable conversion."""
-    from scipy.spatial.transform import Rotation
-
-    if len(rotations) == 0:
-        return np.zeros((0, 4))
-    xyzw = Rotation.from_matrix(rotations).as_quat()
-    wxyz = xyzw[:, [3, 0, 1, 2]]
-    return wxyz / np.linalg.norm(wxyz, axis=1, keepdims=True)
+    """Unit quaternions (M, 4) wxyz of rotation matrices (M, 3, 3)."""
+    out = np.empty((len(rotations), 4))
+    run_chunks(quaternions, len(rotations), np.ascontiguousarray(rotations), out)
+    return out
