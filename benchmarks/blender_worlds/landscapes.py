@@ -8,7 +8,7 @@ import numpy as np
 from mathutils import Vector, noise
 
 from . import light, things
-from .build import ball, blob, box, group, lathe, prism, put, rod, rough, rounder, sheet, tube
+from .build import ball, box, group, lathe, prism, put, rod, rough, rounder, sheet, skin, tube
 from .materials import fabric, leaf, metal, plain, slope, spotted, stripes, water, wood
 
 
@@ -36,6 +36,19 @@ def _rock(material, seed, size=1.0):
     return made
 
 
+def _scatter(rng, count, xs, ys, height, fits):
+    """Up to `count` places (x, y, z) on the ground of which `fits` is true."""
+    found = []
+    for _ in range(40 * count):
+        x, y = rng.uniform(*xs), rng.uniform(*ys)
+        z = float(height(np.array(x), np.array(y)))
+        if fits(x, y, z):
+            found.append((x, y, z))
+        if len(found) == count:
+            break
+    return found
+
+
 def build_mountains(rng):
     def height(x, y):
         far = np.clip((y + 650) / 1800, 0, 1) ** 1.3
@@ -51,15 +64,18 @@ def build_mountains(rng):
     lake = water("#1b4a55", 0.05, 0.4)
     box((9000, 8000, 0.1), (0, 2000, 38), lake, 0)
     fir = [things.fir(14, things.dark_bark(), leaf("#16301c", "#33522a"), i) for i in range(2)]
-    placed = 0
-    while placed < 420:
-        x, y = rng.uniform(-420, 420), rng.uniform(-840, 500)
-        z = float(height(np.array(x), np.array(y)))
-        if 41 < z < 230 and noise.noise(Vector((x / 90, y / 90, 1))) > -0.05:
-            put(fir[placed % 2], (x, y, z - 0.3), rng.uniform(0, 360), rng.uniform(0.6, 1.4))
-            placed += 1
+    wooded = _scatter(
+        rng,
+        420,
+        (-420, 420),
+        (-840, 500),
+        height,
+        lambda x, y, z: 41 < z < 230 and noise.noise(Vector((x / 90, y / 90, 1))) > -0.05,
+    )
+    for i, (x, y, z) in enumerate(wooded):
+        put(fir[i % 2], (x, y, z - 0.3), rng.uniform(0, 360), rng.uniform(0.6, 1.4))
     boulder = _rock(spotted("#6f6a62", "#93908a", 0.6, 0.95), 2, 9)
-    for x, y in ((-22, -850), (15, -862), (34, -835), (-46, -800)):
+    for x, y in ((-22, -820), (15, -832), (34, -800), (-46, -770)):
         put(boulder, (x, y, float(height(np.array(x), np.array(y))) - 1), 70 * x, rng.uniform(0.5, 1))
     light.daylight(27, 118, 0.55, 0.45, seed=4)
 
@@ -133,8 +149,6 @@ def build_meadow(rng):
     for root, x, y in ((0, -0.62, 0.2), (0, -0.6, -0.2), (1, 0.5, 0.22), (1, 0.5, -0.22)):
         cow += [((x, y, 0.6), 0.1), ((x, y, 0.0), 0.07)]
         cow_bones += [(root, len(cow) - 2), (len(cow) - 2, len(cow) - 1)]
-    from .build import skin
-
     for x, y, t in ((7.5, 13, 30), (1.5, 19, 190), (13, 28, 80)):
         skin(cow, cow_bones, hide, (x, y, float(height(np.array(x), np.array(y)))), t)
     light.daylight(33, 250, 0.65, 0.4, seed=11)
@@ -152,20 +166,17 @@ def build_forest_path(rng):
         things.tree(15 + 2 * i, 0.75, trunk, leaf("#3f7a1e", "#a8c04a"), 30 + i, 9000, 0.26) for i in range(2)
     ]
     fir = things.fir(11, trunk, leaf("#1c3a1c", "#45662e"), 3)
-    placed = 0
-    while placed < 95:
-        y = rng.uniform(-8, 70)
-        x = rng.uniform(-26, 26)
-        if abs(x - 0.9 * math.sin(y / 7)) < 1.7 or (abs(x) < 2.5 and y < -4):
-            continue
-        made = fir if placed % 5 == 4 else beech[placed % 2]
-        put(
-            made,
-            (x, y, float(height(np.array(x), np.array(y))) - 0.15),
-            rng.uniform(0, 360),
-            rng.uniform(0.7, 1.2),
-        )
-        placed += 1
+    free = _scatter(
+        rng,
+        95,
+        (-26, 26),
+        (-8, 70),
+        height,
+        lambda x, y, _z: abs(x - 0.9 * math.sin(y / 7)) > 1.7 and (abs(x) > 2.5 or y > -4),
+    )
+    for i, (x, y, z) in enumerate(free):
+        made = fir if i % 5 == 4 else beech[i % 2]
+        put(made, (x, y, z - 0.15), rng.uniform(0, 360), rng.uniform(0.7, 1.2))
     random = np.random.default_rng(6)
     with group("fern") as fern:
         places = []
@@ -266,13 +277,8 @@ def build_lake(rng):
     ):
         put(stone, (x, y, 0), 70 * x, s)
     fir = things.fir(12, things.dark_bark(), leaf("#14301c", "#33562c"), 9)
-    placed = 0
-    while placed < 260:
-        x, y = rng.uniform(-320, 320), rng.uniform(150, 420)
-        z = float(height(np.array(x), np.array(y)))
-        if 0.5 < z < 90:
-            put(fir, (x, y, z - 0.3), rng.uniform(0, 360), rng.uniform(0.7, 1.5))
-            placed += 1
+    for x, y, z in _scatter(rng, 260, (-320, 320), (150, 420), height, lambda _x, _y, z: 0.5 < z < 90):
+        put(fir, (x, y, z - 0.3), rng.uniform(0, 360), rng.uniform(0.7, 1.5))
     light.daylight(18, 245, 0.5, 0.35, 3.5, 14)
 
 
@@ -285,7 +291,7 @@ def build_beach_from_dune(rng):
 
     sand = spotted("#d2b98c", "#bfa474", 1.2, 0.95, bump=0.03)
     sheet(lambda u, v: _lifted((u - 0.5) * (120 + 500 * v), -60 + 150 * v, height), (190, 190), sand)
-    box((6000, 6000, 0.02), (0, 3030, -0.4), water("#1a5260", 0.25, 0.35), 0)
+    box((6000, 6000, 0.02), (0, 2990, -0.4), water("#1a5260", 0.25, 0.35), 0)
     foam = plain("#eef2f0", 0.8)
     for k in range(3):
         sheet(
@@ -372,12 +378,16 @@ def build_beach_from_dune(rng):
             wood("#8a7a62", "#a89880"),
         )
     with group("yacht") as yacht:
-        blob(
-            [((x, 0, 0.3), 0.9) for x in (-2, -1, 0, 1, 2, 2.8)],
-            (0, 0, 0),
-            plain("#f0f0ec", 0.2),
-            name="hull",
-        )
+        white = plain("#f0f0ec", 0.2)
+
+        def hull(u, v):
+            a, t = (v - 0.5) * math.pi, 2 * u - 1
+            wide = 1.3 * np.sqrt(np.clip((1 - t) * (1.4 + t), 0, None)) / 1.2
+            return 4.2 * t, wide * np.sin(a), 1.0 + 0.25 * t - 0.9 * np.cos(a)
+
+        sheet(hull, (30, 14), white)
+        box((7.6, 1.5, 0.1), (-0.3, 0, 0.85), white, 0.03)
+        box((2.4, 1.1, 0.5), (-0.4, 0, 0.9), white, 0.1)
         rod((0, 0, 0), (0, 0, 10), 0.06, metal())
         sheet(
             lambda u, v: (-0.1 - 3.4 * u * (1 - v), 0.5 * np.sin(math.pi * u) * (1 - v), 1.2 + 8.5 * v),

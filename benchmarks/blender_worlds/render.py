@@ -64,7 +64,7 @@ def picture(scene: Scene, path: Path) -> np.ndarray:
     s = bpy.context.scene
     s.view_settings.exposure = scene.brighter + math.log2(_GREY / _brightness())
     c = s.cycles
-    c.samples, c.use_adaptive_sampling, c.adaptive_threshold = scene.samples, True, 0.03
+    c.samples, c.use_adaptive_sampling, c.adaptive_threshold = scene.samples, True, 0.05
     c.use_denoising, c.denoiser = True, "OPENIMAGEDENOISE"
     s.render.filepath = str(path)
     bpy.ops.render.render(write_still=True)
@@ -123,7 +123,7 @@ def _pixels(path: Path) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("names", nargs="*", help="all of them when none is given")
+    parser.add_argument("names", nargs="*", help="all that are not there yet when none is given")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "depth-worlds")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--draft", action="store_true", help="smaller and noisy, only to look at")
@@ -136,7 +136,8 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     for scene in SCENES:
-        if args.names and scene.name not in args.names:
+        there = (args.out / f"{scene.name}.npz").exists()
+        if scene.name not in args.names if args.names else there:
             continue
         t = time.perf_counter()
         build(scene)
