@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import numpy as np
 import pytest
 from cli_support import Ran, write_path
 from PIL import Image
+
+# "auto" shall mean the same on every machine, whichever models its owner has.
+os.environ["SPLINESCAPE_MODELS"] = str(Path(tempfile.gettempdir()) / "splinescape-tests" / "no-models")
 
 
 @pytest.fixture
