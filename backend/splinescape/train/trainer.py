@@ -122,30 +122,11 @@ def _train(
     cancel: CancelEvent | None,
 ) -> Splats:
     device = rasterizer.device
-    rates = {
-        "means": schedule.lr_means,
-        "log_scales": schedule.lr_log_scales,
-        "quats": schedule.lr_quats,
-        "opacity_logits": schedule.lr_opacity,
-        "sh": schedule.lr_sh,
-    }
-    ready = resident(splats, device)
-    params = {
-        n: t.clone().requires_grad_(rates[n] > 0) if rates[n] > 0 else t for n, t in ready.params.items()
-    }
-    # What is stepped shares its memory with `params` and begins on a full vector register, so that a splat's result
-    # does not depend on how many are frozen.
-    start = frozen - frozen % _REGISTER
-    stepped = {n: p.detach()[start:].requires_grad_() for n, p in params.items() if rates[n] > 0}
+    free = _Free.of(resident(splats, device), schedule, frozen, fixed_colors)
     optimizer = torch.optim.Adam(
-        [{"params": [p], "lr": rates[n]} for n, p in stepped.items()], eps=1e-12, fused=True
+        [{"params": [p], "lr": free.rates[n]} for n, p in free.stepped.items()], eps=1e-12, fused=True
     )
     decay = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _decay(step, schedule.steps))
-    # A mean moves in units of its own splat's size, so that near and far splats train alike.
-    unit = (
-        torch.exp(params["log_scales"].detach()[start:].amax(1, keepdim=True)) if "means" in stepped else None
-    )
-    free = None if fixed_colors is None else torch.from_numpy(~fixed_colors[start:]).to(device)[:, None, None]
     targets = [_on_device(view, device) for view in views]
     drawn = np.zeros(len(views))
     shares = np.array([view.share for view in views]) / sum(view.share for view in views)
@@ -157,10 +138,10 @@ def _train(
             raise CancelledError("stopped on request during training")
         index = int(np.argmax(shares * (step + 1) - drawn))
         drawn[index] += 1
-        loss = _loss(params, targets[index], rasterizer, schedule, float(drawn[index] % 2))
+        loss = _loss(free.params, targets[index], rasterizer, schedule, float(drawn[index] % 2))
         loss.backward()
-        _hand_over(params, stepped, start, frozen, free)
-        _step(stepped, optimizer, unit, frozen - start)
+        _hand_over(free)
+        _step(free, optimizer)
         decay.step()
         losses.add(loss.detach())
         if on_step is not None:
@@ -168,10 +149,52 @@ def _train(
             on_step(step + 1, schedule.steps, left if step >= 2 else None)
         if losses.settled():
             break
-    there = {n: p.detach() for n, p in params.items()}
+    there = {n: p.detach() for n, p in free.params.items()}
     if schedule.lr_quats > 0:
         there["quats"] = torch.nn.functional.normalize(there["quats"], dim=1)
-    return _bring_back(splats, there, Resident.of(there, device), [n for n in there if n in stepped])
+    return _bring_back(splats, there, Resident.of(there, device), list(free.stepped))
+
+
+@dataclass(frozen=True, eq=False)
+class _Free:
+    """What a training may change.
+
+    Attributes:
+        params: the whole scene; leaves of the graph where their rate is over 0.
+        stepped: what the optimiser steps: the splats of `params` from some point on, in the same memory. The point is a
+            full vector register, so that a splat's result does not depend on how many are frozen.
+        skipped: the first of `stepped` that are frozen all the same.
+        rates: step size of every parameter, 0 = fixed.
+        free_colors: (M, 1, 1) bool for `stepped`, None = all.
+        unit: (M, 1) scene units in which means move, None when they do not: each splat's own size, so that near and far
+            splats train alike.
+    """
+
+    params: dict[str, Tensor]
+    stepped: dict[str, Tensor]
+    skipped: int
+    rates: dict[str, float]
+    free_colors: Tensor | None
+    unit: Tensor | None
+
+    @staticmethod
+    def of(ready: Resident, schedule: Schedule, frozen: int, fixed_colors: NDArray[np.bool_] | None) -> _Free:
+        rates = {
+            "means": schedule.lr_means,
+            "log_scales": schedule.lr_log_scales,
+            "quats": schedule.lr_quats,
+            "opacity_logits": schedule.lr_opacity,
+            "sh": schedule.lr_sh,
+        }
+        params = {n: t.clone().requires_grad_() if rates[n] > 0 else t for n, t in ready.params.items()}
+        start = frozen - frozen % _REGISTER
+        stepped = {n: params[n].detach()[start:].requires_grad_() for n in params if rates[n] > 0}
+        free = unit = None
+        if fixed_colors is not None:
+            free = torch.from_numpy(~fixed_colors[start:]).to(ready.device)[:, None, None]
+        if "means" in stepped:
+            unit = torch.exp(ready.params["log_scales"][start:].amax(1, keepdim=True))
+        return _Free(params, stepped, frozen - start, rates, free, unit)
 
 
 def _bring_back(before: Splats, there: dict[str, Tensor], ready: Resident, changed: list[str]) -> Splats:
@@ -181,19 +204,18 @@ def _bring_back(before: Splats, there: dict[str, Tensor], ready: Resident, chang
     return done
 
 
-def _hand_over(
-    params: dict[str, Tensor], stepped: dict[str, Tensor], start: int, frozen: int, free: Tensor | None
-) -> None:
-    """Give the gradients of `params` to `stepped`, their splats from `start` on; those before `frozen` get zero."""
-    for name, tensor in stepped.items():
-        grad, params[name].grad = params[name].grad, None
+def _hand_over(free: _Free) -> None:
+    """Give the gradients of `params` to `stepped`; frozen splats and fixed colours get zero."""
+    for name, tensor in free.stepped.items():
+        whole = free.params[name]
+        grad, whole.grad = whole.grad, None
         if grad is None:
             continue
-        grad = grad[start:]
-        if name == "sh" and free is not None:
-            grad *= free
-        if frozen > start:
-            grad[: frozen - start] = 0
+        grad = grad[len(grad) - len(tensor) :]
+        if name == "sh" and free.free_colors is not None:
+            grad *= free.free_colors
+        if free.skipped:
+            grad[: free.skipped] = 0
         tensor.grad = grad
 
 
@@ -265,16 +287,14 @@ def _colors(params: dict[str, Tensor], cam_T_world: Tensor) -> Tensor:
     return seen_colors(params["means"], params["sh"], cam_T_world)
 
 
-def _step(
-    stepped: dict[str, Tensor], optimizer: torch.optim.Optimizer, unit: Tensor | None, frozen: int
-) -> None:
-    """One Adam step; means move in units of `unit` (N, 1). The first `frozen` have no gradient."""
-    before = None if unit is None else stepped["means"].detach().clone()
+def _step(free: _Free, optimizer: torch.optim.Optimizer) -> None:
+    """One Adam step; means move in their own units."""
+    before = None if free.unit is None else free.stepped["means"].detach().clone()
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     with torch.no_grad():
-        if before is not None and unit is not None:
-            means = stepped["means"]
-            means.copy_(before + (means - before) * unit)
-        if "opacity_logits" in stepped:
-            stepped["opacity_logits"][frozen:].clamp_(-_MAX_LOGIT, _MAX_LOGIT)
+        if before is not None and free.unit is not None:
+            means = free.stepped["means"]
+            means.copy_(before + (means - before) * free.unit)
+        if "opacity_logits" in free.stepped:
+            free.stepped["opacity_logits"][free.skipped :].clamp_(-_MAX_LOGIT, _MAX_LOGIT)
