@@ -444,6 +444,7 @@ def test_a_gguf_file_with_the_published_names_is_loaded(folders, tmp_path):
     assert made.shape == (1, 4, 64) and made.isfinite().all()
 
 
+@pytest.mark.slow
 def test_the_benchmark_runs_on_a_tiny_model(tmp_path, capsys):
     from benchmarks.flux_memory import main
 
