@@ -140,6 +140,15 @@ def test_a_wall_seen_almost_edge_on_stays():
     assert np.array_equal(snap_ramps(wall), wall)
 
 
+def test_a_wall_of_which_the_picture_shows_only_a_strip_stays():
+    corner = np.full((HEIGHT, WIDTH), 6.0)
+    corner[:, -5:] = np.minimum(6, plane_depth((1, 0, 0), 1.9, K, WIDTH, HEIGHT))[:, -5:]
+    corner[:5] = np.minimum(corner, 1.4 / ((HEIGHT / 2 - V) / 150).clip(1e-3))[:5]
+    depth = corner.astype(np.float32)
+    assert depth.min() < 5.5
+    assert np.array_equal(snap_ramps(depth), depth)
+
+
 @pytest.mark.parametrize("behind", ["wall", "touching wall", "sky"])
 @pytest.mark.parametrize(("radius", "z"), [(0.1, 1), (0.5, 2), (1, 2), (1, 6), (20, 60)])
 def test_the_limb_of_a_ball_stays(radius, z, behind):

@@ -65,7 +65,7 @@ def find_ramps(w_hw: NDArray[np.float32], pixel: float) -> Ramps:
         log_z = -np.log(w_hw)
     for axis in (0, 1):
         along = [np.ascontiguousarray(np.moveaxis(a, axis, 1)) for a in (w_hw, log_z)]
-        _scan_lines(along[0], along[1], axis, pixel, ramps)
+        _scan_lines(along[0], along[1], axis, pixel, tuple(ramps))
     return ramps
 
 
@@ -104,8 +104,8 @@ def _scan_surface(w, log_z, low, high, line, axis, backwards, pixel, ramps):  # 
         if core > reach:
             continue
         a, b = _with_tails(w, log_z, a, b, low, high, pixel)
-        if b - a == 1 and not rim:
-            continue
+        if (b - a == 1 and not rim) or a == low or (b == high - 1 and not rim):
+            continue  # clean, or one of the sides is not seen
         before = _slope(w, a, -1, low, high)
         behind = 0.0 if rim else _slope(w, b, 1, low, high)
         if np.log(w[a] / w[b]) < _OVER_NOISE * min(
@@ -250,13 +250,14 @@ def _is_plane(w, a, b, pixel):  # type: ignore[no-untyped-def]
 @njit
 def _note(w, log_z, a, b, before, behind, rim, line, axis, backwards, ramps):  # type: ignore[no-untyped-def]
     """Write down the pixels between a and b, and b too where the sky follows."""
+    length, nears, fars, shares = ramps
     for i in range(a + 1, b + 1 if rim else b):
         at = len(w) - 1 - i if backwards else i
         y, x = (at, line) if axis == 0 else (line, at)
-        if 0 < ramps.length[y, x] <= b - a:
+        if 0 < length[y, x] <= b - a:
             continue
         near = _continued(w[a], before, i - a)
         far = near if rim else _continued(w[b], behind, b - i)
-        ramps.length[y, x] = b - a
-        ramps.near[y, x], ramps.far[y, x] = near, far
-        ramps.share[y, x] = 0 if rim else (log_z[i] - log_z[a]) / (log_z[b] - log_z[a])
+        length[y, x] = b - a
+        nears[y, x], fars[y, x] = near, far
+        shares[y, x] = 0 if rim else (log_z[i] - log_z[a]) / (log_z[b] - log_z[a])

@@ -44,11 +44,11 @@ def choose_sides(
     rgb = np.zeros((0, 0, 3), np.uint8) if rgb_hw3 is None else np.ascontiguousarray(rgb_hw3)
     if rgb.size:
         clean = np.where(ramps.length > 0, np.float32(0), w_hw)
-        _add_colors(clean, ramps, rgb, v, u, max(1, int(pixel)), lean)
+        _add_colors(clean, tuple(ramps), rgb, v, u, max(1, int(pixel)), lean)
     side = np.where(ramps.length > 0, ramps.near, w_hw)
     side[v, u] = np.where(lean > 0, ramps.near[v, u], ramps.far[v, u])
     for _ in range(_ROUNDS):
-        side[v, u] = _vote(side, ramps, rgb, v, u, lean)
+        side[v, u] = _vote(side, ramps.near, ramps.far, rgb, v, u, lean)
     return side
 
 
@@ -65,24 +65,25 @@ def _distance(rgb, y, x, v, u):  # type: ignore[no-untyped-def]
 @njit
 def _add_colors(clean, ramps, rgb, v, u, stride, lean):  # type: ignore[no-untyped-def]
     """Add to `lean` how much closer the colour is to the near side's (positive) or the far side's."""
+    length, nears, fars, _ = ramps
     for m in range(len(v)):
         y, x = v[m], u[m]
-        if ramps.near[y, x] <= ramps.far[y, x]:
+        if nears[y, x] <= fars[y, x]:
             continue
-        near, far = _nearest_colors(clean, ramps, rgb, y, x, stride)
+        radius = min(int(length[y, x]), _RADIUS * stride)
+        near, far = _nearest_colors(clean, nears[y, x], fars[y, x], rgb, y, x, radius, stride)
         if near >= 0 and far >= 0:
             excess = (far - near) / (_COLOR_NOISE + min(far, near))
             lean[m] += max(-_BY_COLOR_MOST, min(_BY_COLOR_MOST, excess))
 
 
 @njit
-def _nearest_colors(clean, ramps, rgb, y, x, stride):  # type: ignore[no-untyped-def]
+def _nearest_colors(clean, w_near, w_far, rgb, y, x, radius, stride):  # type: ignore[no-untyped-def]
     """Mean squared distance to the three most similar clean pixels of each side, -1 without three."""
-    radius = min(int(ramps.length[y, x]), _RADIUS * stride)
     # A pixel belongs to a side when its log inverse depth is within _OWN of the jump.
-    margin = (ramps.near[y, x] / ramps.far[y, x]) ** _OWN
-    near_low, near_high = ramps.near[y, x] / margin, ramps.near[y, x] * margin
-    far_low, far_high = ramps.far[y, x] / margin, ramps.far[y, x] * margin
+    margin = (w_near / w_far) ** _OWN
+    near_low, near_high = w_near / margin, w_near * margin
+    far_low, far_high = w_far / margin, w_far * margin
     red, green, blue = np.int32(rgb[y, x, 0]), np.int32(rgb[y, x, 1]), np.int32(rgb[y, x, 2])
     n1, n2, n3 = _NEVER, _NEVER, _NEVER
     f1, f2, f3 = _NEVER, _NEVER, _NEVER
@@ -102,12 +103,12 @@ def _nearest_colors(clean, ramps, rgb, y, x, stride):  # type: ignore[no-untyped
 
 
 @njit
-def _vote(side, ramps, rgb, v, u, lean):  # type: ignore[no-untyped-def]
+def _vote(side, nears, fars, rgb, v, u, lean):  # type: ignore[no-untyped-def]
     """Inverse depth of each ramp pixel after its eight neighbours have had their say, all at once."""
     chosen = np.empty(len(v), np.float32)
     for m in range(len(v)):
         y, x = v[m], u[m]
-        near, far = ramps.near[y, x], ramps.far[y, x]
+        near, far = nears[y, x], fars[y, x]
         middle = np.sqrt(near * far)
         total = float(lean[m])
         for yy in range(max(0, y - 1), min(side.shape[0], y + 2)):
