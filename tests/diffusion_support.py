@@ -215,8 +215,15 @@ def _clip(folder: Path) -> None:
         pad_token_id=1,
     )
     CLIPTextModel(config).save_pretrained(folder / "text_encoder")
+    edit_weights(folder / "text_encoder", _as_published)
     vocabulary = {word: i for i, word in enumerate(words)}
     CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77).save_pretrained(folder / "tokenizer")
+
+
+def _as_published(tensors: dict[str, torch.Tensor]) -> None:
+    """The names of the published file, which transformers wrote before version 5."""
+    for name in [name for name in tensors if not name.startswith("text_model.")]:
+        tensors[f"text_model.{name}"] = tensors.pop(name)
 
 
 def _t5(folder: Path) -> None:
