@@ -110,7 +110,7 @@ def test_ctrl_c_keeps_what_has_arrived_and_says_how_to_go_on(
         stderr=subprocess.PIPE,
         text=True,
     )
-    until(lambda: store.status("moge-vitl").on_disk or None, what="the first bytes")
+    until(lambda: store.status("moge-vitl").on_disk >= 2**14, what="the first piece")
     hub.pace = 0.2  # slowly on, so that the command looks at its event
     hub.gate.set()
     process.send_signal(signal.SIGINT)
