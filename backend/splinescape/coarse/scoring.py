@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from splinescape.jit import njit, run_chunks
-from splinescape.raster import Rasterizer
+from splinescape.raster import Rasterizer, is_batched
 from splinescape.scene.resident import resident
 from splinescape.scene.splats import Splats
 
@@ -62,6 +62,8 @@ def uncovered_shares(
     small_Ks = (np.diag([w / width, h / height, 1.0]) @ Ks_33).astype(np.float32)
     cams = torch.from_numpy(cams_T_world.astype(np.float32))
     Ks = torch.from_numpy(small_Ks)
+    if not is_batched(rasterizer):  # an engine of the plain protocol gets everything on its device
+        cams, Ks = cams.to(rasterizer.device), Ks.to(rasterizer.device)
     radius = max(1, round((_GROW + (_MISSED if scale < 1 else 0)) * scale)) if grown else 0
     on_gpu = rasterizer.device.type != "cpu"
     batch = max(1, _BATCH_PIXELS // (w * h)) if on_gpu else _BATCH

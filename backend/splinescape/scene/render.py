@@ -25,6 +25,8 @@ def render_there(ready: Resident, view: View, rasterizer: Rasterizer) -> Renderi
     """Render `view`; the result stays on the rasteriser's device."""
     cams, Ks = _cameras([view])
     colors = ready.colors_from(cams.to(ready.device, non_blocking=True))
+    if not is_batched(rasterizer):  # an engine of the plain protocol gets everything on its device
+        cams, Ks = cams.to(ready.device), Ks.to(ready.device)
     return rasterizer.rasterize(
         ready.params["means"],
         ready.params["quats"],
