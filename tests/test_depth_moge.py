@@ -121,7 +121,7 @@ def test_a_given_camera_off_centre_is_honoured_exactly(
 def test_another_given_field_of_view_changes_the_shift_alone(engine: Make) -> None:
     moge = engine(SMALL_V2)
     own = predict(moge, 60, 80)
-    narrow = predict(moge, 60, 80, own.K_33 * np.array([[1.5], [1.5], [1]], np.float32) * [[1, 1, 2 / 3]])
+    narrow = predict(moge, 60, 80, camera(1.5 * float(own.K_33[0, 0]), 40, 30))
     assert narrow.K_33[0, 0] == pytest.approx(1.5 * own.K_33[0, 0])
     known = np.isfinite(own.depth) & np.isfinite(narrow.depth)
     further = narrow.depth[known] - own.depth[known]
@@ -239,7 +239,7 @@ def _absent(path: Path) -> None:
     ("damage", "says"),
     [
         (_truncated, "is cut off"),
-        (_flipped, "damaged|more than tensors"),
+        (_flipped, "is damaged"),
         (_text, "is not a PyTorch checkpoint"),
         (_empty, "is not a PyTorch checkpoint"),
         (_absent, "there is no MoGe checkpoint"),

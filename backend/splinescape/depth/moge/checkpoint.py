@@ -13,7 +13,7 @@ from torch import Tensor
 from splinescape.depth.moge.config import V1Config, V2Config, read_config
 from splinescape.depth.moge.v1 import MogeV1
 from splinescape.depth.moge.v2 import MogeV2
-from splinescape.errors import InputError
+from splinescape.errors import InputError, is_out_of_memory
 
 _FETCH_AGAIN = "fetch the model again"
 
@@ -50,11 +50,13 @@ def _read(file: Path) -> dict[str, Any]:
         raise InputError(f"{file} {what}: {_FETCH_AGAIN}")
     try:
         data = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"{file} holds more than tensors and settings; it is refused, as opening such a file runs its code"
-        ) from error
-    except (RuntimeError, ValueError, EOFError, KeyError, OSError, zipfile.BadZipFile) as error:
+    except Exception as error:  # torch's reader raises all kinds on a damaged file
+        if is_out_of_memory(error):
+            raise
+        if isinstance(error, pickle.UnpicklingError) and "Unsupported" in str(error):
+            raise InputError(
+                f"{file} holds more than tensors and settings; it is refused, as opening it could run its code"
+            ) from error
         raise InputError(f"{file} is damaged: {_FETCH_AGAIN}") from error
     if not isinstance(data, dict):
         raise InputError(
