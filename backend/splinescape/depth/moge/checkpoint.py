@@ -53,7 +53,7 @@ def _read(file: Path) -> dict[str, Any]:
     except Exception as error:  # torch's reader raises all kinds on a damaged file
         if is_out_of_memory(error):
             raise
-        if isinstance(error, pickle.UnpicklingError) and "Unsupported" in str(error):
+        if isinstance(error, pickle.UnpicklingError) and "Unsupported global" in str(error):
             raise InputError(
                 f"{file} holds more than tensors and settings; it is refused, as opening it could run its code"
             ) from error
