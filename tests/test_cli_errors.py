@@ -234,7 +234,10 @@ def test_disk_full_of_preview(cli: Cli, tiny_scene: Path, tiny_disk: Callable[[i
         (["--traj-min-percentage", "60"], "--traj-min-percentage must be below --traj-max-percentage"),
         (["--traj-type", "json"], "add --path FILE"),
         (["--traj-type", "spline"], "add --path FILE"),
-        (["--inpainter", "magic"], "there is no inpaint engine 'magic'; choose one of: builtin"),
+        (
+            ["--inpainter", "magic"],
+            "there is no inpaint engine 'magic'; choose one of: flux-fill, flux-2-klein, builtin",
+        ),
         (["--rasterizer", "magic"], "choose one of: gsplat, cpu, torch"),
         (["--no-such-option"], "see splinescape generate --help"),
         (["--rerun", "connect", "--rerun-url", "rerun+http://127.0.0.1:1/proxy"], "no Rerun viewer listens"),

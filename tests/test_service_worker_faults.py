@@ -288,7 +288,7 @@ def test_an_engine_that_calls_exit_fails_the_job_and_not_the_worker(
 @pytest.mark.parametrize(
     ("spec", "reason"),
     [
-        ({"engines": {"depth": "nope"}}, "there is no depth engine 'nope'; choose one of: builtin"),
+        ({"engines": {"depth": "nope"}}, "there is no depth engine 'nope'; choose one of: moge"),
         ({"engines": {"raster": "gsplat"}}, "raster engine 'gsplat' cannot run here: "),
         ({"settings": {"n_frames": 1}}, "n_frames: Input should be greater than or equal to 2"),
         ({"settings": {"traj_type": "json"}}, "traj_type is json, which needs a path"),
