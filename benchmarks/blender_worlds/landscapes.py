@@ -222,7 +222,7 @@ def build_lake(rng):
         shore = np.clip((y - 190) / 120, 0, 1) + np.clip((np.abs(x + 30) - 190) / 150, 0, 1) * np.clip(
             y / 100, 0, 1
         )
-        return -3 + 150 * shore * np.clip(_fractal(x, y, 420, 7, True, 8) - 0.2, 0, None)
+        return -3 + 80 * shore * np.clip(_fractal(x, y, 420, 7, True, 8) - 0.2, 0, None)
 
     sheet(
         lambda u, v: _lifted((u - 0.5) * (900 + 1200 * v), 60 + 1500 * v, height),

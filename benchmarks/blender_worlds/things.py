@@ -186,15 +186,15 @@ def fir(height, bark, needles, seed):
         for i in range(levels):
             z = height * (0.14 + 0.85 * i / levels)
             reach = 0.24 * height * (1 - i / levels) ** 0.9 + 0.1
-            for _ in range(9):
+            for _ in range(12):
                 a = random.uniform(0, 2 * math.pi)
                 out = np.array([math.cos(a), math.sin(a), 0])
                 side = np.array([-math.sin(a), math.cos(a), 0])
                 r = reach * random.uniform(0.7, 1.1)
                 steps = np.linspace(0.05, 1, 9)
                 for t in steps:
-                    middle = out * r * t + (0, 0, z - 0.35 * r * t * t)
-                    w = 0.2 * r * (1.1 - t) + 0.03
+                    middle = out * r * t + (0, 0, z - 0.28 * r * t * t)
+                    w = 0.3 * r * (1.1 - t) + 0.04
                     for s in (-1, 1):
                         tip = middle + side * s * w + out * 0.12 * r - (0, 0, 0.12 * w)
                         cards.append([middle, middle + out * 0.09 * r, tip, tip - out * 0.07 * r])
