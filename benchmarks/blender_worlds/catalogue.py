@@ -33,7 +33,7 @@ class Scene:
     look: str = ""
     brighter: float = 0.0
     focus: tuple[float, float] | None = None
-    samples: int = 48
+    samples: int = 24
     seed: int = 1
 
     @property
