@@ -873,7 +873,7 @@ def test_every_command_and_option_is_explained(cli: Cli, name: str, command: cli
 
 
 def test_commands_of_the_top_level_are_told_in_whole_sentences(cli: Cli) -> None:
-    for arguments in ((), ("jobs",), ("keys",)):
+    for arguments in ((), ("jobs",), ("keys",), ("models",)):
         listed = cli(*arguments, "--help").out.split("Commands:")[1]
         assert "..." not in listed
 

@@ -13,9 +13,9 @@ from splinescape.errors import EngineUnavailableError
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def doctor(as_json: bool) -> None:
-    """Show devices, engines and models, what would be chosen and why, and what would make it better.
+    """Show what this installation can do and what it lacks.
 
-    Nothing is changed and no model is loaded. The exit code is 0 when scenes can be made here.
+    That is devices, engines and models, what would be chosen and why, and what would make it better. Nothing is changed and no model is loaded. The exit code is 0 when scenes can be made here.
     """
     from splinescape.doctor import examine
 
