@@ -16,6 +16,10 @@ class EngineUnavailableError(SplinescapeError):
     """An engine was asked for by name but cannot run on this machine."""
 
 
+class NotEnoughMemoryError(EngineUnavailableError):
+    """An engine that was chosen finds that there is no longer the memory for it."""
+
+
 class CancelledError(SplinescapeError):
     """The caller's cancel event was set; finished frames stay on disk."""
 
@@ -23,7 +27,7 @@ class CancelledError(SplinescapeError):
 def is_out_of_memory(error: BaseException | None) -> bool:
     """Whether memory ran out, on this machine or on its device, in `error` or in what caused it."""
     while error is not None:
-        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        if isinstance(error, (MemoryError, NotEnoughMemoryError)) or type(error).__name__ == "OutOfMemoryError":
             return True
         if isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY):
             return True
