@@ -27,7 +27,10 @@ class CancelledError(SplinescapeError):
 def is_out_of_memory(error: BaseException | None) -> bool:
     """Whether memory ran out, on this machine or on its device, in `error` or in what caused it."""
     while error is not None:
-        if isinstance(error, (MemoryError, NotEnoughMemoryError)) or type(error).__name__ == "OutOfMemoryError":
+        if (
+            isinstance(error, (MemoryError, NotEnoughMemoryError))
+            or type(error).__name__ == "OutOfMemoryError"
+        ):
             return True
         if isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY):
             return True
