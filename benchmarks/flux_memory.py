@@ -13,22 +13,35 @@ import argparse
 import json
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from math import prod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
+sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "backend")]
+_version = metadata.version
+# A plain checkout has no metadata, and splinescape reads its version from there.
+metadata.version = lambda name: "0.0.0" if name == "splinescape" else _version(name)  # type: ignore[assignment]
 
-from splinescape.camera.view import View
-from splinescape.errors import SplinescapeError, is_out_of_memory
-from splinescape.inpaint.diffusion import FluxFillInpainter
-from splinescape.inpaint.diffusion.loading import release
-from splinescape.inpaint.diffusion.memory import Mode, Place, expected_bytes, hindrance, modes_that_fit
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+
+from splinescape.camera.view import View  # noqa: E402
+from splinescape.errors import is_out_of_memory  # noqa: E402
+from splinescape.inpaint.diffusion import FluxFillInpainter  # noqa: E402
+from splinescape.inpaint.diffusion.loading import release  # noqa: E402
+from splinescape.inpaint.diffusion.memory import (  # noqa: E402
+    Mode,
+    Place,
+    expected_bytes,
+    hindrance,
+    modes_that_fit,
+)
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -332,13 +345,31 @@ def run(
                 for row in measure_mode(folder, gguf, mode, device, sizes, args.steps):
                     rows.append(row)
                     print(line(row), flush=True)
-            except (SplinescapeError, RuntimeError, ImportError) as error:
-                reason = "out of memory" if is_out_of_memory(error) else str(error).splitlines()[0]
+            except Exception as error:  # one mode that a library cannot do here must not cost the others
+                said = f"{type(error).__name__}: {error}".splitlines()[0]
+                reason = "out of memory" if is_out_of_memory(error) else said
         if reason is not None:
             skipped.append(f"{mode}: {reason}")
             print(skipped[-1], flush=True)
         release(device)
+        save(args.json, device, rows, skipped)
     return rows, skipped
+
+
+def save(path: Path, device: torch.device, rows: list[Row], skipped: list[str]) -> None:
+    """Write what was measured so far."""
+    figures = {
+        "device": device_name(device),
+        "torch": torch.__version__,
+        "rows": [asdict(row) | {"off": row.off} for row in rows],
+        "skipped": skipped,
+    }
+    path.write_text(json.dumps(figures, indent=1))
+
+
+def device_name(device: torch.device) -> str:
+    """As its driver calls it."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
 
 
 HEAD = (
@@ -385,15 +416,8 @@ def main(arguments: list[str] | None = None) -> list[Row]:
             gguf = None
         print(f"written in {time.perf_counter() - start:.0f} s", flush=True)
         rows, skipped = run(folder, gguf, device, args)
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    print(f"\n{name}, torch {torch.__version__}\n\n{HEAD}\n" + "\n".join(map(line, rows)))
+    print(f"\n{device_name(device)}, torch {torch.__version__}\n\n{HEAD}\n" + "\n".join(map(line, rows)))
     print("\n".join(f"not measured: {reason}" for reason in skipped))
-    figures = {
-        "device": name,
-        "torch": torch.__version__,
-        "rows": [asdict(row) | {"off": row.off} for row in rows],
-    }
-    args.json.write_text(json.dumps(figures | {"skipped": skipped}, indent=1))
     return rows
 
 

@@ -32,6 +32,7 @@ from splinescape.camera.view import View
 from splinescape.depth import DepthPrediction
 from splinescape.depth.moge import MogeDepth
 from splinescape.depth.moge.checkpoint import load_network
+from splinescape.depth.moge.layers import in_full_precision
 from splinescape.errors import InputError
 
 CPU = torch.device("cpu")
@@ -325,3 +326,24 @@ def test_other_files_are_refused_in_one_sentence(name: str, tmp_path: Path) -> N
     with pytest.raises(InputError, match=says) as caught:
         MogeDepth(path, CPU)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_layer_that_says_where_points_are_keeps_full_precision_in_half() -> None:
+    layer = torch.nn.Conv2d(8, 3, 1)
+    x = torch.randn(1, 8, 16, 16, generator=torch.Generator().manual_seed(0)).bfloat16()
+    exact = layer(x.float())
+    layer.half()
+    in_full_precision(layer)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(x).dtype == torch.float32
+        torch.testing.assert_close(layer(x), exact, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_that_layer_says_all_there_is_of_points(random_engines: dict[str, MogeDepth], version: str) -> None:
+    network = random_engines[version]._network
+    silenced = network.last.register_forward_hook(lambda _layer, _inputs, output: torch.zeros_like(output))
+    with torch.inference_mode():
+        points = network(torch.rand(1, 3, 56, 56), 16).points
+    silenced.remove()
+    torch.testing.assert_close(points, points[:1, :1].expand_as(points))

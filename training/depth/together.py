@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -34,11 +35,15 @@ class Team:
 
     def agree(self, answer: bool, device: torch.device) -> bool:
         """What the leader says, to everybody."""
+        return bool(self.told(float(answer), device))
+
+    def told(self, number: float, device: torch.device) -> float:
+        """The leader's number, to everybody."""
         if self.size == 1:
-            return answer
-        said = torch.tensor([int(answer)], device=device)
+            return number
+        said = torch.tensor([number], dtype=torch.float64, device=device)
         distributed.broadcast(said, 0)
-        return bool(said)
+        return float(said)
 
 
 def run(size: int, work: Callable[[Team, torch.device], None], kind: str) -> None:
@@ -46,8 +51,11 @@ def run(size: int, work: Callable[[Team, torch.device], None], kind: str) -> Non
 
     Args:
         size: how many; with 1 it is done right here.
-        work: picklable; what it raises in one process ends all.
+        work: picklable.
         kind: "cuda" or "cpu".
+
+    Raises:
+        torch.multiprocessing.ProcessExitedException: one of several failed; its traceback is on stderr, all have ended.
     """
     if size == 1:
         work(Team(), torch.device(kind))
@@ -60,10 +68,14 @@ def run(size: int, work: Callable[[Team, torch.device], None], kind: str) -> Non
 def _member(
     rank: int, size: int, work: Callable[[Team, torch.device], None], kind: str, meeting: str
 ) -> None:
-    os.environ["CUDA_VISIBLE_DEVICES"] = str(rank)  # nothing of this process can land on another one's
+    if kind == "cuda":  # nothing of this process can land on another one's
+        seen = [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
+        os.environ["CUDA_VISIBLE_DEVICES"] = seen[rank] if seen else str(rank)
     backend = "nccl" if kind == "cuda" else "gloo"
-    distributed.init_process_group(backend, init_method=meeting, rank=rank, world_size=size)
     try:
+        distributed.init_process_group(backend, init_method=meeting, rank=rank, world_size=size)
         work(Team(rank, size), torch.device(kind))
-    finally:
         distributed.destroy_process_group()
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)  # a proper end would wait for the others, who wait for this one; `run` ends them

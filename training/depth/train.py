@@ -188,6 +188,8 @@ def _loop(trainer: Trainer, generator: Generator, recipe: Recipe, say: Callable[
         while not over:
             taken = trainer.meta["step"] - first
             done = taken / recipe.steps if recipe.steps else (time.time() - begin) / max(end - begin, 1.0)
+            if recipe.decay:
+                done = trainer.team.told(done, trainer.device)  # clocks differ, rates must not
             rate = rate_at(recipe, trainer.meta["step"], done)
             try:
                 batch = feed.next()
@@ -378,7 +380,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tiny", action="store_true", help="small pictures, to try it on a processor")
     parser.add_argument("--probe", action="store_true", help="only measure, in under a minute")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--gpus", type=int, default=max(1, torch.cuda.device_count()), help="processes")
+    parser.add_argument("--gpus", type=int, default=0, help="processes; 0: one for each GPU")
     return parser.parse_args()
 
 
@@ -395,7 +397,8 @@ def main() -> None:
     else:
         compiling.library(device.type)  # once, before there are several who need it
         resume = None if a.fresh else a.resume
-        together.run(a.gpus, partial(train, recipe, a.out, resume, a.photos), a.device)
+        gpus = a.gpus or (torch.cuda.device_count() if device.type == "cuda" else 1)
+        together.run(gpus, partial(train, recipe, a.out, resume, a.photos), device.type)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from splinescape.errors import EngineUnavailableError
 def doctor(as_json: bool) -> None:
     """Show what this installation can do and what it lacks.
 
-    That is devices, engines and models, what would be chosen and why, and what would make it better. Nothing is changed and no model is loaded. The exit code is 0 when scenes can be made here.
+    That is devices, engines and models, what would be chosen and why, and what would make it better. Nothing is
+    changed and no model is loaded. The exit code is 0 when scenes can be made here.
     """
     from splinescape.doctor import examine
 

@@ -52,7 +52,7 @@ def _blur_tensor(image: Tensor) -> Tensor:
     taps = torch.arange(_WINDOW, device=image.device, dtype=torch.float32) - _WINDOW // 2
     kernel = torch.exp(-(taps**2) / (2 * _SIGMA**2))
     kernel = (kernel / kernel.sum()).expand(image.shape[-1], 1, -1)
-    x = image.permute(2, 0, 1)[None]
+    x = image.permute(2, 0, 1)[None].contiguous()  # torch's own kernel: cuDNN's may round to TF32
     channels = x.shape[1]
     x = torch.nn.functional.conv2d(x, kernel[..., None], padding=(_WINDOW // 2, 0), groups=channels)
     x = torch.nn.functional.conv2d(x, kernel[:, :, None], padding=(0, _WINDOW // 2), groups=channels)

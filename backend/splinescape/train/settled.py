@@ -14,7 +14,7 @@ class Losses:
             less never settles.
         window: steps. every: steps between two looks.
         one_step_late: answer about the steps until the one before, whose numbers were copied while this one ran. On a
-            GPU that costs a step and never a pause, and is the same in every run.
+            GPU that costs a step and never a pause.
     """
 
     def __init__(self, share: float, window: int, every: int, one_step_late: bool) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from splinescape.depth.moge.config import V1Config, V2Config, read_config
+from splinescape.depth.moge.layers import in_full_precision
 from splinescape.depth.moge.v1 import MogeV1
 from splinescape.depth.moge.v2 import MogeV2
 from splinescape.errors import InputError, is_out_of_memory
@@ -22,7 +23,8 @@ def load_network(checkpoint: Path, device: torch.device) -> MogeV1 | MogeV2:
     """The network of a `model.pt`, or of a folder with one, ready to look at pictures on `device`.
 
     Every parameter has to be in the file under its name and with its shape, and nothing else may be there. On CUDA
-    the matrices are kept in half precision, as the published inference casts them each time it multiplies.
+    the matrices are kept in half precision, as the published inference casts them each time it multiplies; all but
+    the last layer's.
 
     Raises:
         InputError: there is no file, it is damaged, or it is not a MoGe 1 or 2 checkpoint; one sentence says which.
@@ -102,4 +104,5 @@ def _ready(network: MogeV1 | MogeV2, device: torch.device) -> MogeV1 | MogeV2:
         for part in network.modules():
             if isinstance(part, torch.nn.Linear | torch.nn.Conv2d | torch.nn.ConvTranspose2d):
                 part.half()
+        in_full_precision(network.last)
     return network.to(device)

@@ -71,6 +71,14 @@ class MogeV1(nn.Module):
     """Points up to an unknown scale and shift, and a mask."""
 
     metric = False
+
+    @property
+    def last(self) -> nn.Module:
+        """The layer that says where the points are."""
+        block = self.head.output_block[0]
+        assert isinstance(block, nn.Sequential)
+        return block[-1]
+
     image_mean: Tensor
     image_std: Tensor
 

@@ -118,6 +118,11 @@ class MogeV2(nn.Module):
 
     mask_threshold = 0.5
 
+    @property
+    def last(self) -> nn.Module:
+        """The layer that says where the points are."""
+        return self.points_head.output_blocks[-1]
+
     def __init__(self, config: V2Config) -> None:
         super().__init__()
         self.tokens_range = config.num_tokens_range
