@@ -7,6 +7,7 @@ import gc
 import json
 import shutil
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 import torch
 from diffusion_support import FLUX, edit_weights, gpu, hole, make_flux_fill, make_gguf, make_klein, view
 
-from splinescape.errors import EngineUnavailableError, InputError
+from splinescape.errors import CancelledError, EngineUnavailableError, InputError
 from splinescape.inpaint.diffusion import FluxFillInpainter, KleinInpainter, memory
 from splinescape.inpaint.diffusion.families import FLUX_FILL
 from splinescape.inpaint.diffusion.folder import open_folder
@@ -133,6 +134,43 @@ def test_a_distilled_klein_takes_four_steps_at_most(folders, tmp_path):
         fill(engine)
         steps.append(engine._pipe._num_timesteps)
     assert steps == [4, 6]
+
+
+def test_every_step_is_told(kind, folders):
+    told = []
+    rgb, mask = hole()
+    engine = make(kind, folders[kind])
+    made = engine.inpaint(rgb, mask, view=view(), seed=1, on_step=lambda *step: told.append(step))
+    assert told == [(1, 2), (2, 2)]
+    np.testing.assert_array_equal(made, fill(engine, seed=1))
+
+
+@pytest.mark.parametrize("mode", ["full", "offload", "stream"])
+def test_cancel_stops_after_the_step_and_the_next_picture_is_right(kind, folders, monkeypatch, mode):
+    monkeypatch.setitem(memory._ON, "cpu", ("full", mode))
+    engine = make(kind, folders[kind], memory=mode)
+    whole, pipe = fill(engine), engine._pipe
+    cancel, told = threading.Event(), []
+
+    def on_step(step: int, total: int) -> None:
+        told.append((step, total))
+        cancel.set()
+
+    rgb, mask = hole()
+    with pytest.raises(CancelledError):
+        engine.inpaint(rgb, mask, view=view(), seed=1, on_step=on_step, cancel=cancel)
+    assert told == [(1, 2)]
+    assert engine._pipe is (pipe if mode == "full" else None)  # what moves its weights is loaded anew
+    np.testing.assert_array_equal(fill(engine), whole)
+
+
+def test_cancel_comes_before_a_long_load(kind, folders):
+    cancel = threading.Event()
+    cancel.set()
+    engine = make(kind, folders[kind])
+    with pytest.raises(CancelledError):
+        engine.inpaint(*hole(), view=view(), seed=1, cancel=cancel)
+    assert engine.mode is None
 
 
 # Prompts' embeddings -----------------------------------------------------------------------------------------------

@@ -347,6 +347,54 @@ def test_an_inpainter_cannot_change_the_picture():
     )
 
 
+class SlowInpainter:
+    """Paints in five steps, and stops between them when it is told to."""
+
+    def __init__(self, stop_in_picture: int = 0) -> None:
+        self.pictures = self.steps = 0
+        self._stop_in_picture = stop_in_picture
+
+    def inpaint(self, rgb_hw3, mask_hw, *, view, seed, on_step, cancel):  # noqa: ARG002
+        self.pictures += 1
+        for step in range(5):
+            self.steps += 1
+            on_step(step + 1, 5)
+            if self.pictures == self._stop_in_picture:
+                cancel.set()
+            if cancel is not None and cancel.is_set():
+                raise CancelledError("stopped on request")
+        return np.where(mask_hw[..., None], np.uint8(90), rgb_hw3)
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_inpainters_steps_are_progress_of_its_stage():
+    events, slow = [], SlowInpainter()
+    made = ScenePipeline(
+        SceneConfig(**(COARSE | {"n_frames": 3})), inpainter=slow, depth=worlds.OracleDepth(room(), K_33)
+    )
+    made.run(picture(room()), sideways(), on_event=events.append)
+    told = [
+        (event.step, event.total, event.eta_s)
+        for event in events
+        if getattr(event, "stage", "") == "outpaint" and isinstance(event, Progress)
+    ]
+    assert told[-1] == (5, 5, None)
+    expanded = [event for event in events if isinstance(event, Progress) and event.stage == "expanded"]
+    assert slow.pictures > 1 and any((event.step, event.total) == (5, 5) for event in expanded)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("number", [1, 2])
+def test_cancel_reaches_an_inpainter_inside_a_picture(number):
+    slow = SlowInpainter(stop_in_picture=number)
+    made = ScenePipeline(
+        SceneConfig(**(COARSE | {"n_frames": 3})), inpainter=slow, depth=worlds.OracleDepth(room(), K_33)
+    )
+    with pytest.raises(CancelledError):
+        made.run(picture(room()), sideways(), cancel=threading.Event())
+    assert slow.steps == 5 * (number - 1) + 1
+
+
 @pytest.mark.usefixtures("quick")
 def test_engines_get_fresh_arrays_that_they_may_scribble_on():
     mine = picture(room()).copy()

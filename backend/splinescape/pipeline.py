@@ -223,7 +223,14 @@ class _Run:
         if canvas.inpaint.any():
             self._stage("outpaint", f"filling the border of a {width}x{height} canvas")
             filled = call_inpainter(
-                self.engines.inpainter, canvas.rgb, canvas.inpaint, view, self.config.seed, None
+                self.engines.inpainter,
+                canvas.rgb,
+                canvas.inpaint,
+                view,
+                self.config.seed,
+                None,
+                self._picture_steps("outpaint"),
+                self.cancel,
             )
         self._stage("depth", "predicting depth and focal length")
         prediction = call_depth(self.engines.depth, filled, K, view)
@@ -301,7 +308,16 @@ class _Run:
         """Add what `view` uncovers; no frame when there is nothing to add."""
         before = Grown(done.splats, done.fixed_colors)
         seed = self.config.seed + len(done.frames)
-        frame = expand_view(view, done.frames, done.splats, shell, self.engines, seed)
+        frame = expand_view(
+            view,
+            done.frames,
+            done.splats,
+            shell,
+            self.engines,
+            seed,
+            self._picture_steps(phase),
+            self.cancel,
+        )
         if frame is None:
             return None, before
         grown = grow_scene(
@@ -373,6 +389,11 @@ class _Run:
                 self.emit(Progress(stage, step, total, eta_s))
 
         return on_step
+
+    def _picture_steps(self, stage: str) -> Callable[[int, int], None]:
+        """For an inpainter; how long its picture still takes is not guessed."""
+        steps = self._steps(stage)
+        return lambda step, total: steps(step, total, None)
 
 
 def _split_canvas(whole: Frame, border: NDArray[np.bool_], left: int, top: int) -> list[Frame]:

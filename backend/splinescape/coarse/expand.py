@@ -67,15 +67,21 @@ def call_inpainter(
     view: View,
     seed: int,
     depth_hw: NDArray[np.float32] | None,
+    on_step: Callable[[int, int], None] | None = None,
+    cancel: CancelEvent | None = None,
 ) -> NDArray[np.uint8]:
     """Inpaint and paste the known pixels back over the result.
 
-    An engine whose method takes `depth_hw` is told the rendered depth of the known pixels.
+    An engine whose method takes `depth_hw` is told the rendered depth of the known pixels; one that takes `on_step` or
+    `cancel` gets them, see `Inpainter`.
 
     Raises:
         InputError: the engine returned another shape or type than it was given.
+        CancelledError: the engine saw that `cancel` was set.
     """
-    extra = {"depth_hw": depth_hw} if "depth_hw" in inspect.signature(engine.inpaint).parameters else {}
+    offered = {"depth_hw": depth_hw, "on_step": on_step, "cancel": cancel}
+    taken = inspect.signature(engine.inpaint).parameters
+    extra = {name: value for name, value in offered.items() if name in taken}
     filled = np.asarray(engine.inpaint(rgb_hw3, mask_hw, view=view, seed=seed, **extra))
     if filled.shape != rgb_hw3.shape or filled.dtype != np.uint8:
         raise InputError(
@@ -116,11 +122,14 @@ def expand_view(
     shell: float,
     engines: Engines,
     seed: int,
+    on_step: Callable[[int, int], None] | None = None,
+    cancel: CancelEvent | None = None,
 ) -> Frame | None:
     """Make the frame seen from `view`: known pixels rendered, holes inpainted, depth aligned with the scene.
 
     Args:
         view: camera with intrinsics. frames, splats, shell: the scene so far. seed: for the inpainter.
+        on_step, cancel: likewise, see `call_inpainter`.
 
     Returns:
         The frame, or None when the view has no hole.
@@ -138,7 +147,7 @@ def expand_view(
     known_depth = np.where((known_depth > 0) & (known_depth < INSIDE * shell), known_depth, np.inf).astype(
         np.float32
     )
-    rgb = call_inpainter(engines.inpainter, known_u8, mask, view, seed, known_depth)
+    rgb = call_inpainter(engines.inpainter, known_u8, mask, view, seed, known_depth, on_step, cancel)
     prediction = call_depth(engines.depth, rgb, view.K_33, view)
     depth = align_depth(prediction.depth, prediction.confidence, known_depth, ~mask)
     depth = keep_inside(snap_ramps(depth, rgb), shell)

@@ -19,5 +19,11 @@ class Inpainter(Protocol):
         """Return (H, W, 3) uint8 with the True pixels of `mask_hw` filled.
 
         Pixels where the mask is False may come back changed: the pipeline pastes the known ones over them.
+
+        A method may take more keywords, and is given those that it names:
+            depth_hw: (H, W) float32, rendered depth of the known pixels; None for the border.
+            on_step: `Callable[[int, int], None] | None`, to be called with the steps that are done and those there
+                are.
+            cancel: `threading.Event | None`; once it is set, raise `splinescape.errors.CancelledError` soon.
         """
         ...

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from splinescape.camera.view import View
 from splinescape.devices import free_bytes
-from splinescape.errors import InputError
+from splinescape.errors import CancelledError, InputError
 from splinescape.inpaint.diffusion.canvas import Canvas, make_canvas
 from splinescape.inpaint.diffusion.embeddings import Embeddings
 from splinescape.inpaint.diffusion.families import Family
@@ -41,6 +43,9 @@ from splinescape.inpaint.diffusion.seam import paste
 
 if TYPE_CHECKING:
     import torch
+
+AfterStep = Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]
+"""What diffusers calls after each step."""
 
 _log = logging.getLogger(__name__)
 
@@ -108,13 +113,20 @@ class DiffusionInpainter(ABC):
         *,
         view: View,  # noqa: ARG002
         seed: int,
+        on_step: Callable[[int, int], None] | None = None,
+        cancel: threading.Event | None = None,
     ) -> NDArray[np.uint8]:
         """Fill the True pixels of `mask_hw`; the others come back as they are.
 
         The first call loads the model, which takes seconds to minutes; later ones start at once. The noise is drawn
         on the CPU, so that a seed means the same picture on every device up to rounding.
 
+        Args:
+            on_step: called with the steps that are done and those there are.
+            cancel: set it to stop after the step that is being worked on.
+
         Raises:
+            CancelledError: `cancel` was set.
             InputError: the picture is too long and narrow, or the model's files are damaged.
             EngineUnavailableError: the memory mode cannot work here, or no mode fits.
             torch.OutOfMemoryError: there was less memory than expected; `memory.leaner` has the next mode.
@@ -124,9 +136,20 @@ class DiffusionInpainter(ABC):
         import torch
 
         canvas = make_canvas(rgb_hw3, np.asarray(mask_hw, bool), self.family.limits)
+        _stop(cancel)
         with torch.inference_mode():
             pipe = self._ready(*canvas.size)
-            painted = self._paint(pipe, canvas, torch.Generator("cpu").manual_seed(seed % 2**63))
+            _stop(cancel)
+            noise = torch.Generator("cpu").manual_seed(seed % 2**63)
+            try:
+                painted = self._paint(pipe, canvas, noise, _after_step(on_step, cancel))
+            except BaseException:
+                if self.mode in (
+                    "offload",
+                    "stream",
+                ):  # weights are where the next picture does not expect them
+                    self._pipe = self.mode = None
+                raise
         return paste(rgb_hw3, mask_hw, canvas.back(painted))
 
     def adjust(self, *, steps: int, guidance: float, prompt: str) -> None:
@@ -144,8 +167,10 @@ class DiffusionInpainter(ABC):
         """What the text encoders make of a prompt, under the names of the pipeline's arguments."""
 
     @abstractmethod
-    def _paint(self, pipe: Any, canvas: Canvas, generator: torch.Generator) -> NDArray[np.uint8]:
-        """Run the pipeline on a canvas and return its picture."""
+    def _paint(
+        self, pipe: Any, canvas: Canvas, generator: torch.Generator, after: AfterStep
+    ) -> NDArray[np.uint8]:
+        """Run the pipeline on a canvas and return its picture; `after` is for each step."""
 
     def _instruction(self) -> str:
         """The prompt as the text encoders get it."""
@@ -155,6 +180,7 @@ class DiffusionInpainter(ABC):
         """The pipeline, loaded now if it is not yet."""
         if self._pipe is None:
             hush()
+            release(self._device)  # what is left of a picture that failed is not counted against this one
             place = self._place()
             mode = self._choose(place, width, height)
             self.announced = f"{self._layout.title}: " + announcement(self._size, place, width, height, mode)
@@ -264,6 +290,21 @@ class DiffusionInpainter(ABC):
     def _options(self) -> dict[str, Any]:
         """Further arguments of the pipeline's constructor."""
         return {}
+
+
+def _stop(cancel: threading.Event | None) -> None:
+    if cancel is not None and cancel.is_set():
+        raise CancelledError("stopped on request")
+
+
+def _after_step(on_step: Callable[[int, int], None] | None, cancel: threading.Event | None) -> AfterStep:
+    def after(pipe: Any, step: int, _time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        if on_step is not None:
+            on_step(step + 1, pipe.num_timesteps)
+        _stop(cancel)
+        return tensors
+
+    return after
 
 
 def to_uint8(rgb_hw3: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from splinescape.errors import InputError
 from splinescape.inpaint.diffusion.canvas import Canvas
-from splinescape.inpaint.diffusion.engine import DiffusionInpainter, to_uint8
+from splinescape.inpaint.diffusion.engine import AfterStep, DiffusionInpainter, to_uint8
 from splinescape.inpaint.diffusion.families import FLUX_FILL, TEXT_TOKENS
 from splinescape.inpaint.diffusion.folder import PipelineFolder
 
@@ -40,7 +40,9 @@ class FluxFillInpainter(DiffusionInpainter):
         tokens, pooled, _ = pipe.encode_prompt(prompt, None, device=device, max_sequence_length=TEXT_TOKENS)
         return {"prompt_embeds": tokens, "pooled_prompt_embeds": pooled}
 
-    def _paint(self, pipe: Any, canvas: Canvas, generator: torch.Generator) -> NDArray[np.uint8]:
+    def _paint(
+        self, pipe: Any, canvas: Canvas, generator: torch.Generator, after: AfterStep
+    ) -> NDArray[np.uint8]:
         import torch
 
         width, height = canvas.size
@@ -53,6 +55,7 @@ class FluxFillInpainter(DiffusionInpainter):
             guidance_scale=self._guidance,
             generator=generator,
             output_type="np",
+            callback_on_step_end=after,
             **self._embeddings,
         )
         return to_uint8(made.images[0])

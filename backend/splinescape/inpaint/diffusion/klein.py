@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from splinescape.errors import InputError
 from splinescape.inpaint.builtin.pushpull import push_pull
 from splinescape.inpaint.diffusion.canvas import Canvas
-from splinescape.inpaint.diffusion.engine import DiffusionInpainter, to_uint8
+from splinescape.inpaint.diffusion.engine import AfterStep, DiffusionInpainter, to_uint8
 from splinescape.inpaint.diffusion.families import KLEIN, TEXT_TOKENS
 from splinescape.inpaint.diffusion.folder import PipelineFolder
 
@@ -62,7 +62,9 @@ class KleinInpainter(DiffusionInpainter):
                 made[name], _ = pipe.encode_prompt(text, device=device, max_sequence_length=TEXT_TOKENS)
         return made
 
-    def _paint(self, pipe: Any, canvas: Canvas, generator: torch.Generator) -> NDArray[np.uint8]:
+    def _paint(
+        self, pipe: Any, canvas: Canvas, generator: torch.Generator, after: AfterStep
+    ) -> NDArray[np.uint8]:
         import torch
 
         distilled = self._distilled()
@@ -75,6 +77,7 @@ class KleinInpainter(DiffusionInpainter):
             strength=1.0,  # nothing of what the hole was filled with before is kept
             generator=generator,
             output_type="np",
+            callback_on_step_end=after,
             **self._embeddings,
         )
         return to_uint8(made.images[0])
