@@ -173,6 +173,17 @@ def test_files_of_the_user_that_went_away(store: ModelStore, tmp_path: Path) -> 
         store.path("moge-vitl")
 
 
+def test_files_of_the_user_that_cannot_be_reached(store: ModelStore) -> None:
+    """As on a share that is not connected: the system answers with an error other than that nothing is there."""
+    place = f"/{'x' * 300}/model.pt"
+    write_record(store.folders.complete("moge-vitl"), Record("moge-vitl", "", local=place))
+    status = store.status("moge-vitl")
+    assert status.state == "damaged"
+    assert "cannot be reached (File name too long)" in str(status.problem)
+    with pytest.raises(ModelError, match="cannot be reached"):
+        store.path("moge-vitl")
+
+
 def test_only_what_looks_like_the_model_can_be_used(store: ModelStore, tmp_path: Path) -> None:
     picture = tmp_path / "photo.png"
     picture.write_bytes(b"png")

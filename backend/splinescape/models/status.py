@@ -94,8 +94,14 @@ def _look(folders: Folders, entry: ModelEntry) -> _Found:
 
 
 def _look_local(entry: ModelEntry, path: Path) -> _Found:
-    if not path.exists():
-        problem = f"{path}, which was to be used, is gone; bring it back, or remove the model and download it"
+    gone = ""
+    try:
+        if not path.exists():
+            gone = "is gone; bring it back"
+        size = path.stat().st_size if path.is_file() else folder_size(path)
+    except OSError as error:  # a share that is not connected, a disk that fails, a folder that is not ours
+        gone = f"cannot be reached ({error.strerror}); see to it that it can"
+    if gone:
+        problem = f"{path}, which was to be used, {gone}, or remove the model and download it"
         return _Found("damaged", entry.size, 0, local=True, problem=problem)
-    size = path.stat().st_size if path.is_file() else folder_size(path)
     return _Found("complete", size, size, str(path), local=True)

@@ -6,6 +6,7 @@ process then. Nothing heavy is imported before the first sign of life.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import faulthandler
 import json
@@ -46,6 +47,7 @@ class Worker:
         self._kind = ""
         self._engines: list[dict[str, Any]] = []
         self._next_look = 0.0
+        self._trouble = ""
         self._process = psutil.Process()
         self._jobs: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._cancels: dict[str, threading.Event] = {}
@@ -83,7 +85,8 @@ class Worker:
 
         torch.get_num_threads()  # before another thread sets its own number, which later ones would begin with
         facts = device.describe(self._device)
-        self._engines = device.engine_table()
+        with contextlib.suppress(Exception):  # then the next look tells
+            self._engines = device.engine_table()
         content = {"pid": os.getpid(), "device": facts, "engines": self._engines}
         self._link.send(Message("ready", content))
         self._kind = facts["kind"]
@@ -143,7 +146,13 @@ class Worker:
         if not self._kind or time.monotonic() < self._next_look:
             return {}
         self._next_look = time.monotonic() + _LOOK_AT_ENGINES_EVERY_S
-        table = device.engine_table()
+        try:
+            table = device.engine_table()
+        except Exception as error:  # what was said last stays until somebody knows better
+            if repr(error) != self._trouble:
+                traceback.print_exc()
+            self._trouble = repr(error)
+            return {}
         if table == self._engines:
             return {}
         self._engines = table
