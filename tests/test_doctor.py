@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from cli_support import Ran, splinescape_command
 from service_support import RunningService
 
 from splinescape import __version__, engines
-from splinescape.doctor import examine
+from splinescape.doctor import _build, examine
 from splinescape.engines import EngineEntry
 from splinescape.models.catalogue import CATALOGUE
 from splinescape.models.manager import ModelStore
@@ -141,6 +142,33 @@ def fails_with(folder: Path, before: str, words: str) -> None:
 
 def test_a_missing_package_is_named_and_means_failure(tmp_path: Path) -> None:
     fails_with(tmp_path, "sys.modules['numba'] = None", "the package numba is not installed")
+
+
+def test_the_package_that_talks_to_the_service_may_be_missing_too(tmp_path: Path) -> None:
+    fails_with(tmp_path, "sys.modules['zmq'] = None", "the package zmq is not installed")
+
+
+@pytest.mark.usefixtures("store")
+def test_a_disk_that_does_not_answer_is_told(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(_place: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("splinescape.doctor.shutil.disk_usage", absent)
+    assert examine()["models"]["disk_free"] is None
+    monkeypatch.undo()
+    monkeypatch.setenv("SPLINESCAPE_MODELS", f"/{'x' * 300}")
+    assert "its disk does not answer" in cli("doctor").out
+
+
+def test_a_build_of_torch_is_called_by_what_it_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("hip", "cuda", "xpu"):
+        monkeypatch.setattr(torch.version, name, None, raising=False)
+    monkeypatch.setattr(torch.backends.mps, "is_built", lambda: False)
+    assert _build() == "CPU"
+    monkeypatch.setattr(torch.backends.mps, "is_built", lambda: True)
+    assert _build() == "Apple Metal"
+    monkeypatch.setattr(torch.version, "xpu", "20250300")
+    assert _build() == "Intel XPU 20250300"
 
 
 def test_a_broken_torch_is_told_and_means_failure(tmp_path: Path) -> None:

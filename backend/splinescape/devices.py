@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import psutil
 import torch
@@ -26,15 +27,31 @@ def best_device() -> torch.device:
 
 def free_bytes(device: torch.device) -> int:
     """Bytes that can still be allocated on `device`; on the CPU, memory that is available without swapping."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0] + _cached(torch.cuda, device)
-    if device.type == "xpu":
-        return torch.xpu.mem_get_info(device)[0] + _cached(torch.xpu, device)
+    return memory(device)[0]
+
+
+def memory(device: torch.device) -> tuple[int, int]:
+    """`free_bytes` of `device`, and the bytes that it has in all: of Apple's GPU, what programs should keep to."""
     if device.type == "mps":
-        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-    return int(psutil.virtual_memory().available)
+        return _apple_memory()
+    if device.type == "cpu":
+        machine = psutil.virtual_memory()
+        return int(machine.available), int(machine.total)
+    backend: Any = getattr(torch, device.type)
+    try:
+        free, total = backend.mem_get_info(device)
+    except RuntimeError:
+        if device.type != "xpu":
+            raise
+        # Some of Intel's GPUs cannot be asked; then what others have taken remains unknown.
+        total = backend.get_device_properties(device).total_memory
+        return int(total - backend.memory_allocated(device)), int(total)
+    # Memory that torch holds for nobody is what the driver calls taken.
+    return int(free + backend.memory_reserved(device) - backend.memory_allocated(device)), int(total)
 
 
-def _cached(backend: object, device: torch.device) -> int:
-    """Memory that torch holds for nobody, which the driver calls taken."""
-    return int(backend.memory_reserved(device) - backend.memory_allocated(device))  # type: ignore[attr-defined]
+def _apple_memory() -> tuple[int, int]:
+    """Apple's GPU shares the machine's memory with all other programs, and torch's own cache can be used again."""
+    total, used = torch.mps.recommended_max_memory(), torch.mps.current_allocated_memory()
+    cached = torch.mps.driver_allocated_memory() - used
+    return int(min(total - used, psutil.virtual_memory().available + cached)), int(total)

@@ -91,20 +91,33 @@ def _missing_of(names: tuple[str, ...]) -> list[str]:
 def _models() -> dict[str, Any]:
     store = ModelStore()
     root = store.folders.root
-    there = next(place for place in (root, *root.parents) if place.exists())
     return {
         "folder": _home(root),
-        "disk_free": shutil.disk_usage(there).free,
+        "disk_free": _disk_free(root),
         "states": {model.id: model.state for model in store.list()},
         "problems": [f"{model.id}: {model.problem}" for model in store.list() if model.problem],
     }
 
 
+def _disk_free(folder: Path) -> int | None:
+    """Bytes that are free where a folder is or would be; None where no disk answers."""
+    for place in (folder, *folder.parents):
+        try:
+            return shutil.disk_usage(place).free
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            return None
+    return None
+
+
 def _service() -> dict[str, Any]:
     """This machine's own service; whether something listens there, which takes a moment at most."""
-    from splinescape.client.places import default_connection
-    from splinescape.protocol.connection import read_connection
-
+    try:
+        from splinescape.client.places import default_connection
+        from splinescape.protocol.connection import read_connection
+    except ImportError:  # zmq, which is named among the trouble
+        return {"folder": None, "running": False, "endpoint": None}
     file = default_connection()
     facts: dict[str, Any] = {"folder": _home(file.parent), "running": False, "endpoint": None}
     try:
@@ -122,30 +135,44 @@ def _torch() -> dict[str, Any]:
 
     from splinescape.devices import best_device
 
-    build = f"ROCm {torch.version.hip}" if torch.version.hip else f"CUDA {torch.version.cuda}"
     return {
         "version": torch.__version__,
-        "build": build if torch.version.hip or torch.version.cuda else "CPU",
+        "build": _build(),
         "devices": [*_gpus(), _cpu()],
         "chosen": best_device().type,
         "driver": _driver(),
     }
 
 
+def _build() -> str:
+    """What torch was built for, beside the CPU."""
+    import torch
+
+    xpu = getattr(torch.version, "xpu", None)
+    if torch.version.hip:
+        return f"ROCm {torch.version.hip}"
+    if torch.version.cuda:
+        return f"CUDA {torch.version.cuda}"
+    if xpu or torch.xpu.is_available():
+        return f"Intel XPU {xpu or ''}".rstrip()
+    return "Apple Metal" if torch.backends.mps.is_built() else "CPU"
+
+
 def _gpus() -> list[dict[str, Any]]:
     import torch
+
+    from splinescape.devices import memory
 
     gpus = []
     for kind, backend in (("cuda", torch.cuda), ("xpu", torch.xpu)):
         for index in range(backend.device_count() if backend.is_available() else 0):
-            free, total = backend.mem_get_info(index)
+            free, total = memory(torch.device(kind, index))
             name = backend.get_device_name(index)
             gpus.append(
                 {"device": f"{kind}:{index}", "name": name, "memory_free": free, "memory_total": total}
             )
     if torch.backends.mps.is_available():
-        total = torch.mps.recommended_max_memory()
-        free = total - torch.mps.driver_allocated_memory()
+        free, total = memory(torch.device("mps"))
         gpus.append({"device": "mps", "name": "Apple GPU", "memory_free": free, "memory_total": total})
     return gpus
 

@@ -52,7 +52,7 @@ def _sections(facts: dict[str, Any]) -> list[tuple[str, list[str]]]:
     sections += [
         ("extras", [f"{name}: {_extra(missing)}" for name, missing in facts["extras"].items()]),
         ("models", _models(models)),
-        ("service", [f"{listening}; its folder: {service['folder']}"]),
+        ("service", [f"{listening}; its folder: {service['folder'] or 'unknown'}"]),
     ]
     for role in facts.get("engines", ()):
         sections.append((role["role"], [f"{role['engine']} ({role['reason']})"]))
@@ -85,5 +85,7 @@ def _extra(missing: list[str]) -> str:
 def _models(models: dict[str, Any]) -> list[str]:
     here = [f"{id}: {state}" for id, state in models["states"].items() if state != "absent"]
     absent = sum(state == "absent" for state in models["states"].values())
-    lines = [f"{models['folder']}, {models['disk_free'] / 1e9:.0f} GB free on its disk", *here]
+    free = models["disk_free"]
+    room = "its disk does not answer" if free is None else f"{free / 1e9:.0f} GB free on its disk"
+    lines = [f"{models['folder']}, {room}", *here]
     return [*lines, f"{absent} not on this disk (see: splinescape models list)", *models["problems"]]

@@ -41,21 +41,20 @@ def describe(wanted: str) -> dict[str, Any]:
     """
     import torch
 
-    from splinescape.devices import best_device
+    from splinescape.devices import best_device, memory
 
     kind = best_device().type
+    free, total = memory(best_device())
     device, count = kind, 1
     if kind == "cuda":
-        free, total = torch.cuda.mem_get_info()
         name, count = torch.cuda.get_device_name(), torch.cuda.device_count()
         device = "cuda:0" if wanted == "auto" else wanted
     elif wanted.startswith("cuda"):
         raise EngineUnavailableError(f"there is no device {wanted}: torch sees no CUDA device of that number")
     elif kind == "xpu":
-        free, total = torch.xpu.mem_get_info()
         name, count = torch.xpu.get_device_name(), torch.xpu.device_count()
     else:  # Apple's GPU has the memory of the machine
-        free, total = free_on_device(), psutil.virtual_memory().total
+        total = psutil.virtual_memory().total
         name = processor_name()
     return {
         "device": device,
