@@ -257,6 +257,13 @@ def test_a_build_that_fails_is_told_in_one_line_and_not_tried_again(monkeypatch:
     assert len(tries) == 1
 
 
+def test_a_cache_that_cannot_be_written_to_is_a_failed_build_too(installed: Path) -> None:
+    (installed / "cuda").write_text("in the way of the folder")
+    with pytest.raises(EngineUnavailableError, match=r"cannot be built or loaded: .*cuda"):
+        adapter.GsplatRasterizer()
+    assert "cannot be built or loaded" in str(adapter.missing())
+
+
 @pytest.mark.usefixtures("installed")
 def test_no_toolkit_is_a_failed_build_too() -> None:
     assert "no CUDA toolkit" in str(gsplat_build.load(lambda: None))

@@ -76,11 +76,13 @@ def load(import_code: Callable[[], object] | None = None) -> str | None:
     if _failed:
         return _failed[0]
     where, new = folder(), not ready()
-    where.mkdir(parents=True, exist_ok=True)
-    if new:
-        _log.info("compiling gsplat's CUDA code, once per version, about a minute; it is kept in %s", where)
     started = time.monotonic()
     try:
+        where.mkdir(parents=True, exist_ok=True)
+        if new:
+            _log.info(
+                "compiling gsplat's CUDA code, once per version, about a minute; it is kept in %s", where
+            )
         with FileLock(where / "splinescape.lock"), _kept_in(where):
             code = (import_code or _import_code)()
         if code is None:
