@@ -255,9 +255,31 @@ def test_what_does_not_fit_is_left_out_with_the_figures(store, tmp_path, monkeyp
     on_disk(store, tmp_path, "moge-2-vits-normal")
     on_gpu(monkeypatch, free=10**8)
     name, reason = depth()
-    assert name == "builtin" and "needs about 0.5 GB of memory, 0.1 GB are free" in reason
-    assert depth(free=10**9)[0] == "moge-2-vits-normal"  # what will be free counts
+    assert name == "builtin" and "needs about 1.1 GB of memory, 0.1 GB are free" in reason
+    assert depth(free=2 * 10**9)[0] == "moge-2-vits-normal"  # what will be free counts
     assert depth(tier=MemoryTier.LEAN)[0] == "moge-2-vits-normal"
+
+
+def test_an_estimate_of_memory_refuses_no_depth_network_that_was_asked_for(store, tmp_path, monkeypatch):
+    on_disk(store, tmp_path, "moge-2-vits-normal")
+    on_gpu(monkeypatch, free=10**8)
+    assert depth("moge-2-vits-normal") == ("moge-2-vits-normal", "asked for")
+    with pytest.raises(EngineUnavailableError, match=r"needs about 1\.1 GB of memory"):
+        depth("moge")
+
+
+def test_in_half_precision_a_network_needs_less(store, tmp_path, monkeypatch):
+    on_disk(store, tmp_path, "depth-pro")
+    on_gpu(monkeypatch, free=5 * 10**9)
+    assert depth()[0] == "depth-pro"
+    monkeypatch.setattr("splinescape.availability.device_kind", lambda: "xpu")
+    assert "depth-pro not used: needs about 7.9 GB of memory, 5.0 GB are free" in depth()[1]
+
+
+def test_the_need_of_every_depth_network_is_known():
+    for entry in engines.DEPTH_ESTIMATORS:
+        if entry.model:
+            assert entry.short(SceneConfig(), 0) and entry.short(SceneConfig(), 10**10) is None
 
 
 def test_weights_that_must_not_be_used_commercially_are_always_labelled(store, tmp_path, monkeypatch):
@@ -279,6 +301,24 @@ def test_an_engine_that_cannot_be_made_gives_way_unless_it_was_asked_for():
     failed.clear()
     with pytest.raises(EngineUnavailableError, match="does not compile"):
         choose("raster", table_, "gpu", SceneConfig())
+
+
+def test_one_that_does_not_say_so_gives_way_too_with_the_reason():
+    def make(_config):
+        raise InputError("model.safetensors is cut off")
+
+    broken = EngineEntry("large", lambda: None, make, family="nets")
+    table_ = [broken, EngineEntry("small", lambda: None, lambda _: "small", family="nets"), *table("cpu")]
+    for wanted in ("auto", "nets"):
+        choice = choose("depth", table_, wanted, SceneConfig())
+        assert choice.name == "small"
+        assert "large not used: model.safetensors is cut off" in choice.reason
+    with pytest.raises(InputError, match="cut off"):
+        choose("depth", table_, "large", SceneConfig())
+    with pytest.raises(
+        EngineUnavailableError, match=r"'nets' cannot run here: model\.safetensors is cut off"
+    ):
+        choose("depth", [broken, *table("cpu")], "nets", SceneConfig())
 
 
 @pytest.mark.parametrize("kind", ["xpu", "mps"])
@@ -340,6 +380,17 @@ def test_a_folder_that_is_something_else_is_refused_with_the_reason(store, flux,
     store.use("flux-fill", other)
     with pytest.raises(EngineUnavailableError, match="StableDiffusionPipeline"):
         pick("inpaint", engines.INPAINTERS, "flux-fill")
+
+
+def test_weights_that_go_while_they_are_looked_for_are_missing(store, flux, monkeypatch):
+    store.use("flux-fill", flux)
+
+    def gone(_id):
+        store.remove("flux-fill")
+
+    monkeypatch.setattr("splinescape.engines.weights_missing", gone)
+    entry, reason = pick("inpaint", engines.INPAINTERS[:1] + table("last"), None)
+    assert entry.name == "last" and "flux-fill not used: the model flux-fill is not on this disk" in reason
 
 
 def test_a_kept_model_takes_another_jobs_prompt_without_being_loaded_again(store, flux):

@@ -13,8 +13,22 @@ from splinescape.models.manager import ModelStore
 
 Reason = Callable[[], str | None]
 
-_WEIGHTS_GROW = 1.2
-_ACTIVATIONS = 500_000_000
+_DEPTH_BYTES = {
+    "moge-2-vitl-normal": (1_700_000_000, 2_600_000_000),
+    "moge-2-vitl": (1_700_000_000, 2_600_000_000),
+    "moge-vitl": (1_700_000_000, 2_600_000_000),
+    "moge-2-vitb-normal": (1_200_000_000, 1_700_000_000),
+    "moge-2-vits-normal": (1_100_000_000, 1_500_000_000),
+    "depth-pro": (3_900_000_000, 7_900_000_000),
+    "depth-anything-v2-metric-outdoor-large": (900_000_000, 1_700_000_000),
+    "depth-anything-v2-metric-indoor-large": (900_000_000, 1_700_000_000),
+    "depth-anything-v2-metric-outdoor-small": (120_000_000, 300_000_000),
+    "depth-anything-v2-metric-indoor-small": (120_000_000, 300_000_000),
+}
+"""Weights and calculations in half precision, as on CUDA, and in float32: docs/models.md says where they are from.
+
+MoGe in half precision is an estimate: two bytes for a parameter, and 1 GB.
+"""
 
 
 def nothing_missing() -> str | None:
@@ -68,9 +82,10 @@ def free_memory() -> int:
     return free_bytes(best_device())
 
 
-def network_too_large(model: str, free: int) -> str | None:
-    """Why a network that is held as a whole does not fit; `free` is in bytes."""
-    need = int(ModelStore().status(model).on_disk * _WEIGHTS_GROW) + _ACTIVATIONS
+def depth_too_large(model: str, free: int) -> str | None:
+    """Why a depth network does not fit; `free` is in bytes."""
+    half, exact = _DEPTH_BYTES[model]
+    need = half if device_kind() == "cuda" else exact
     return None if need <= free else f"needs about {amount(need)} of memory, {amount(free)} are free"
 
 

@@ -7,17 +7,17 @@ can run (`missing()` returns the reason or None) and how to make one from the se
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from splinescape.availability import (
+    depth_too_large,
     device_kind,
     free_memory,
     licence_note,
-    network_too_large,
     nothing_missing,
     too_slow_on_cpu,
     weights_missing,
@@ -26,6 +26,7 @@ from splinescape.availability import (
 from splinescape.config import SceneConfig
 from splinescape.errors import EngineUnavailableError, InputError
 from splinescape.models.catalogue import CATALOGUE
+from splinescape.models.errors import ModelError
 
 if TYPE_CHECKING:  # the service's broker reads the names below and never loads torch
     from pathlib import Path
@@ -35,6 +36,8 @@ if TYPE_CHECKING:  # the service's broker reads the names below and never loads 
     from splinescape.raster import Rasterizer
 
 _MANY = 3
+CANNOT_BE_MADE = (EngineUnavailableError, InputError, ModelError)
+"""What an engine raises that cannot be made where another perhaps can."""
 
 
 class MemoryTier(IntEnum):
@@ -69,6 +72,7 @@ class EngineEntry:
         model: the id of its weights in the catalogue.
         shy: returns why it is not chosen by itself, though it can run.
         short: returns why the memory does not suffice, given the settings and the bytes that are free.
+        short_is_final: what `short` says also holds against an engine that was asked for by name.
         renew: gives an engine that was made before the settings that are not among `reads`.
         forecast: returns what memory is expected to be taken, in one line, given the same as `short`.
     """
@@ -85,6 +89,7 @@ class EngineEntry:
     model: str = ""
     shy: Callable[[], str | None] = nothing_missing
     short: Callable[[SceneConfig, int], str | None] = _fits
+    short_is_final: bool = False
     renew: Callable[[Any, SceneConfig], None] | None = None
     forecast: Callable[[SceneConfig, int], str] | None = None
 
@@ -95,11 +100,12 @@ class EngineEntry:
     def refusal(self, wanted: Wanted) -> str | None:
         """Why this is not the engine to take, or None when it is."""
         reason = self.missing()
-        if reason is None and not wanted.by_name:
+        if reason is None and not wanted.patient:
             reason = self.shy()
         if reason is None and self.heavy and wanted.tier is MemoryTier.LEAST:
             reason = "there is not enough memory for it"
-        if reason is None and self.short is not _fits and wanted.tier is MemoryTier.FULL:
+        may_be_short = self.short is not _fits and (self.short_is_final or not wanted.by_name)
+        if reason is None and may_be_short and wanted.tier is MemoryTier.FULL:
             reason = self.short(wanted.config, max(free_memory(), wanted.free))
         return reason
 
@@ -111,13 +117,15 @@ class Wanted:
     Attributes:
         config: the settings. tier: how much memory it may take.
         free: bytes of the device's memory that are as good as free, beside those that are.
-        by_name: it was asked for, so that slowness is no reason against it.
+        by_name: it was asked for, so that an estimate is no reason against it.
+        patient: slowness is no reason against it.
     """
 
     config: SceneConfig
     tier: MemoryTier = MemoryTier.FULL
     free: int = 0
     by_name: bool = False
+    patient: bool = False
 
 
 def _make_builtin_inpainter(_config: SceneConfig) -> Inpainter:
@@ -133,11 +141,14 @@ class _Diffusion:
     model: str
 
     def missing(self) -> str | None:
-        reason = weights_missing(self.model)
-        if reason is None:
-            from splinescape.inpaint.diffusion.forecast import missing
+        try:
+            reason = weights_missing(self.model)
+            if reason is None:
+                from splinescape.inpaint.diffusion.forecast import missing
 
-            reason = missing(self.model, weights_path(self.model))
+                reason = missing(self.model, weights_path(self.model))
+        except (ModelError, OSError) as error:  # gone since they were looked for, or not to be read
+            reason = str(error)
         return reason
 
     def shy(self) -> str | None:
@@ -146,7 +157,10 @@ class _Diffusion:
     def short(self, config: SceneConfig, free: int) -> str | None:
         from splinescape.inpaint.diffusion.forecast import too_large
 
-        return too_large(self.model, weights_path(self.model), self._gguf(), config, device_kind(), free)
+        try:
+            return too_large(self.model, weights_path(self.model), self._gguf(), config, device_kind(), free)
+        except (ModelError, OSError) as error:
+            return str(error)
 
     def forecast(self, config: SceneConfig, free: int) -> str:
         from splinescape.inpaint.diffusion.forecast import forecast
@@ -196,6 +210,7 @@ class _Diffusion:
             model=self.model,
             shy=self.shy,
             short=self.short,
+            short_is_final=True,
             renew=self.renew,
             forecast=self.forecast,
         )
@@ -261,12 +276,12 @@ def _depth(
         family=family,
         model=model,
         shy=shy,
-        short=partial(_network_too_large, model),
+        short=partial(_depth_too_large, model),
     )
 
 
-def _network_too_large(model: str, _config: SceneConfig, free: int) -> str | None:
-    return network_too_large(model, free)
+def _depth_too_large(model: str, _config: SceneConfig, free: int) -> str | None:
+    return depth_too_large(model, free)
 
 
 def _make_cpu(_config: SceneConfig) -> Rasterizer:
@@ -349,6 +364,7 @@ def pick(
     tier: MemoryTier = MemoryTier.FULL,
     config: SceneConfig | None = None,
     free: int = 0,
+    failed: Mapping[str, str] | None = None,
 ) -> tuple[EngineEntry, str]:
     """Find the entry called `name`, or the first of `table` that can run, and the reason; nothing is made.
 
@@ -359,6 +375,7 @@ def pick(
         tier: at the last one, an engine that needs the device's memory is no longer "available".
         config: the settings, on which the memory that is needed depends.
         free: bytes of the device's memory that will be free though they are not yet.
+        failed: name -> reason of entries that could not be made.
 
     Raises:
         InputError: no engine has that name.
@@ -370,21 +387,23 @@ def pick(
         raise InputError(
             f"there is no {role} engine '{name}'; choose one of: {', '.join(engine_names(table))}"
         )
-    wanted = Wanted(config or SceneConfig(), tier, free, by_name=any(entry.name == name for entry in meant))
+    by_name = any(entry.name == name for entry in meant)
+    wanted = Wanted(config or SceneConfig(), tier, free, by_name, patient=by_name)
+    failed = failed or {}
     refused: list[tuple[EngineEntry, str]] = []
     for entry in meant:
-        reason = entry.refusal(wanted)
+        reason = failed.get(entry.name) or entry.refusal(wanted)
         if reason is None:
             why = "best available" if anything else "asked for" if entry.name == name else f"best of {name}"
             labels = (why, *_grouped(refused, " not used"), entry.note, entry.licence)
             return entry, "; ".join(label for label in labels if label)
         refused.append((entry, reason))
-    if not anything and not wanted.by_name:  # a slow one of the family is better than none
+    if not anything and not by_name:  # a slow one of the family is better than none
+        broken = [(entry, reason) for entry, reason in refused if entry.name in failed]
         for entry, _ in refused:
-            if entry.refusal(replace(wanted, by_name=True)) is None:
-                return entry, "; ".join(
-                    label for label in (f"best of {name}", entry.note, entry.licence) if label
-                )
+            if entry.name not in failed and entry.refusal(replace(wanted, patient=True)) is None:
+                labels = (f"best of {name}", *_grouped(broken, " not used"), entry.note, entry.licence)
+                return entry, "; ".join(label for label in labels if label)
     why = refused[0][1] if len(refused) == 1 else "; ".join(_grouped(refused, ""))
     raise EngineUnavailableError(f"{role} engine '{name}' cannot run here: {why}")
 
@@ -414,16 +433,21 @@ def _names(entries: Sequence[EngineEntry]) -> list[str]:
 
 
 def choose(role: str, table: Sequence[EngineEntry], wanted: str | None, config: SceneConfig) -> Choice:
-    """Make the engine that `pick` finds; arguments and errors as there."""
-    entry, why = pick(role, table, wanted, config=config)
-    if entry.forecast is not None:
-        why = f"{why}; {entry.forecast(config, free_memory())}"
-    try:
-        return Choice(entry.make(config), entry.name, why)
-    except EngineUnavailableError:
-        if wanted == entry.name or pick(role, table, wanted, config=config)[0] is entry:
-            raise
-    return choose(role, table, wanted, config)  # an engine that cannot be made knows why from now on
+    """Make the engine that `pick` finds; arguments and errors as there.
+
+    One that cannot be made gives way to the next, unless it was asked for by name.
+    """
+    failed: dict[str, str] = {}
+    while True:
+        entry, why = pick(role, table, wanted, config=config, failed=failed)
+        try:
+            if entry.forecast is not None:
+                why = f"{why}; {entry.forecast(config, free_memory())}"
+            return Choice(entry.make(config), entry.name, why)
+        except CANNOT_BE_MADE as error:
+            if wanted == entry.name:
+                raise
+            failed[entry.name] = " ".join(str(error).split())
 
 
 def inpainter(name: str | None = None, config: SceneConfig | None = None) -> Inpainter:

@@ -9,7 +9,7 @@ import secrets
 import shutil
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +20,6 @@ from splinescape.config import SceneConfig
 from splinescape.engines import Choice, MemoryTier
 from splinescape.errors import (
     CancelledError,
-    EngineUnavailableError,
     SplinescapeError,
     is_out_of_memory,
 )
@@ -91,10 +90,11 @@ class WarmEngines:
         wanted: str,
         config: SceneConfig,
         tier: MemoryTier,
+        failed: Mapping[str, str] | None = None,
     ) -> Choice:
         kept = self._made.get(role)
         free = 0 if kept is None else kept.free  # its memory counts as free: it goes when another is taken
-        entry, reason = engines.pick(role, table, wanted, tier, config, free)
+        entry, reason = engines.pick(role, table, wanted, tier, config, free, failed)
         key = (entry.name, tier, *(getattr(config, name) for name in entry.reads))
         if kept is not None and kept.key == key:
             if entry.renew is not None:
@@ -103,18 +103,22 @@ class WarmEngines:
         if kept is not None:
             del kept, self._made[role]
             free_memory()
+            # Others may have taken what was free without it.
+            return self._engine(role, table, wanted, config, tier, failed)
         free = free_on_device()
-        if entry.forecast is not None and tier is MemoryTier.FULL:
-            reason = f"{reason}; {entry.forecast(config, free)}"
         try:
+            if entry.forecast is not None and tier is MemoryTier.FULL:
+                reason = f"{reason}; {entry.forecast(config, free)}"
             self._made[role] = _Kept(key, entry.build(config, tier), free)
-        except EngineUnavailableError:
-            if wanted == entry.name or engines.pick(role, table, wanted, tier, config)[0] is entry:
+        except engines.CANNOT_BE_MADE as error:
+            if wanted == entry.name:
                 raise
-            return self._engine(
-                role, table, wanted, config, tier
-            )  # which no longer finds the one that failed
-        return Choice(self._made[role].engine, entry.name, reason)
+            why = " ".join(str(error).split())
+        else:
+            return Choice(self._made[role].engine, entry.name, reason)
+        # Out of the block, so that the error no longer holds on to what was loaded before it.
+        free_memory()
+        return self._engine(role, table, wanted, config, tier, {**(failed or {}), entry.name: why})
 
     def drop(self) -> None:
         """Give all of them up."""
