@@ -23,6 +23,7 @@ FLUX = ModelSize(
     widest=56_623_104,
     largest_block=339_831_296,
     outside=70_000_000,
+    pinned=18_488_000_000,
     vae=83_819_683,
     text=4_885_000_000,
     width=3072,

@@ -17,11 +17,11 @@ import pytest
 import torch
 from diffusion_support import FLUX, edit_weights, gpu, hole, make_flux_fill, make_gguf, make_klein, view
 
-from splinescape.errors import CancelledError, EngineUnavailableError, InputError
+from splinescape.errors import CancelledError, EngineUnavailableError, InputError, NotEnoughMemoryError
 from splinescape.inpaint.diffusion import FluxFillInpainter, KleinInpainter, memory
 from splinescape.inpaint.diffusion.families import FLUX_FILL
 from splinescape.inpaint.diffusion.folder import open_folder
-from splinescape.inpaint.diffusion.loading import load_transformer, quantisation
+from splinescape.inpaint.diffusion.loading import load_transformer, quantisation, release
 
 CPU = torch.device("cpu")
 ENGINES = {"fill": FluxFillInpainter, "klein": KleinInpainter}
@@ -186,6 +186,18 @@ def test_a_known_prompt_needs_no_text_encoder(kind, folders, tmp_path):
         fill(make(kind, folder, prompt="a forest"))
 
 
+def test_a_new_prompt_without_room_for_text_encoders_is_refused(kind, folders, monkeypatch):
+    whole = fill(make(kind, folders[kind]))
+    engine, place = make(kind, folders[kind]), memory.Place("cpu", 1000, 1000, 4)
+    monkeypatch.setattr(engine, "_place", lambda: place)
+    monkeypatch.setattr(engine, "_choose", lambda *_: "full")
+    np.testing.assert_array_equal(fill(engine), whole)  # a prompt that is known needs none
+    assert "prompt:" not in engine.announced
+    engine.adjust(steps=2, guidance=30.0, prompt="something new")
+    with pytest.raises(NotEnoughMemoryError, match=r"text encoders of FLUX.*new prompt.*neither the device"):
+        fill(engine)
+
+
 def test_text_encoders_are_gone_before_the_rest_is_loaded(kind, folders, monkeypatch):
     from transformers import PreTrainedModel
 
@@ -274,6 +286,15 @@ def test_a_lean_engine_takes_much_less_than_fits(folders):
     for free, mode in ((140, "8bit"), (16, "nf4"), (12, "stream")):
         assert engine._choose(gpu(free), 1344, 1024) == mode
     assert engine._choose(memory.Place("cpu", 10**12, 10**12), 672, 512) == "full"  # nothing leaner there
+
+
+def test_pinned_memory_is_given_back_too(monkeypatch):
+    # Only an accelerator pins memory, so that only the request can be looked at here.
+    asked = []
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "empty_host_cache", lambda: asked.append(1), raising=False)
+    release(CPU)
+    assert asked == [1]
 
 
 @pytest.mark.parametrize("mode", ["offload", "stream", "8bit", "nf4"])

@@ -18,7 +18,7 @@ from diffusion_support import FLUX, GB, gpu, make_flux_fill, make_gguf, make_kle
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from splinescape.errors import EngineUnavailableError, InputError
+from splinescape.errors import EngineUnavailableError, InputError, NotEnoughMemoryError
 from splinescape.inpaint.diffusion.canvas import Limits, canvas_size, make_canvas
 from splinescape.inpaint.diffusion.families import FLUX_FILL, KLEIN, Family, model_size
 from splinescape.inpaint.diffusion.klein import whole_tokens
@@ -32,6 +32,8 @@ from splinescape.inpaint.diffusion.memory import (
     leaner,
     modes_that_fit,
     picture_bytes,
+    prompt_bytes,
+    prompt_place,
     transformer_bytes,
 )
 from splinescape.inpaint.diffusion.seam import paste
@@ -206,14 +208,42 @@ def test_moving_weights_needs_room_in_the_machine():
         choose_mode(FLUX, "auto", gpu(6, host=16), 672, 512)
 
 
+@pytest.mark.parametrize("family", [FLUX_FILL, KLEIN], ids=["fill", "klein"])
+def test_streaming_counts_what_torch_pins(family, tmp_path):
+    """Each tensor of a block takes the next power of two; the rest is not pinned."""
+    from safetensors.torch import load_file
+
+    make = make_flux_fill if family is FLUX_FILL else make_klein
+    folder = make(tmp_path / "model")
+    (file,) = (folder / "transformer").glob("*.safetensors")
+    taken = 0
+    for name, tensor in load_file(file).items():
+        powers = (2**power for power in range(40))
+        taken += next(p for p in powers if p >= tensor.numel()) if "blocks." in name else tensor.numel()
+    assert expected_bytes(model_size(family, folder), "stream", 512, 512).host == 2 * taken
+
+
+def test_a_streamed_flux_needs_half_as_much_again_in_the_machine():
+    assert expected_bytes(FLUX, "stream", 672, 512).host / 2**30 == pytest.approx(34.6, abs=0.1)
+    assert "stream" in modes_that_fit(FLUX, gpu(6, host=40), 672, 512)
+    assert "stream" not in modes_that_fit(FLUX, gpu(6, host=32), 672, 512)
+
+
+@pytest.mark.parametrize(("free", "host", "place"), [(24, 64, "device"), (8, 64, "host"), (8, 8, None)])
+def test_text_encoders_work_where_there_is_room(free, host, place):
+    assert prompt_bytes(FLUX) == pytest.approx(10.75 * GB, rel=0.01)
+    assert prompt_place(FLUX, gpu(free, host)) == place
+    where = {"device": "once, on the device", "host": "once, in main memory", None: "there is no room"}
+    assert f"{where[place]};" in announcement(FLUX, gpu(free, host), 672, 512, "nf4")
+    assert "prompt" not in announcement(FLUX, gpu(free, host), 672, 512, "nf4", new_prompt=False)
+
+
 def test_a_wish_is_followed_even_where_it_is_not_expected_to_fit():
     assert choose_mode(FLUX, "full", gpu(6), 672, 512) == "full"
 
 
 def test_nothing_that_fits_is_said_with_the_figures():
-    with pytest.raises(
-        EngineUnavailableError, match=r"1344x1024.*stream [\d.]+ GiB.*0\.9 GiB free.*inpainter"
-    ):
+    with pytest.raises(NotEnoughMemoryError, match=r"1344x1024.*stream [\d.]+ GiB.*0\.9 GiB free.*inpainter"):
         choose_mode(FLUX, "auto", gpu(1), 1344, 1024)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from splinescape.camera.view import View
 from splinescape.devices import free_bytes
-from splinescape.errors import CancelledError, InputError
+from splinescape.errors import CancelledError, InputError, NotEnoughMemoryError
 from splinescape.inpaint.diffusion.canvas import Canvas, make_canvas
 from splinescape.inpaint.diffusion.embeddings import Embeddings
 from splinescape.inpaint.diffusion.families import Family
@@ -38,6 +38,8 @@ from splinescape.inpaint.diffusion.memory import (
     hindrance,
     leaner,
     measure,
+    prompt_bytes,
+    prompt_place,
 )
 from splinescape.inpaint.diffusion.seam import paste
 
@@ -128,7 +130,8 @@ class DiffusionInpainter(ABC):
         Raises:
             CancelledError: `cancel` was set.
             InputError: the picture is too long and narrow, or the model's files are damaged.
-            EngineUnavailableError: the memory mode cannot work here, or no mode fits.
+            EngineUnavailableError: the memory mode cannot work here.
+            NotEnoughMemoryError: no mode fits, or the text encoders do not and the prompt is new.
             torch.OutOfMemoryError: there was less memory than expected; `memory.leaner` has the next mode.
         """
         if not mask_hw.any():
@@ -183,13 +186,16 @@ class DiffusionInpainter(ABC):
             release(self._device)  # what is left of a picture that failed is not counted against this one
             place = self._place()
             mode = self._choose(place, width, height)
-            self.announced = f"{self._layout.title}: " + announcement(self._size, place, width, height, mode)
+            known = self._known_embeddings(place)
+            told = announcement(self._size, place, width, height, mode, new_prompt=known is None)
+            self.announced = f"{self._layout.title}: {told}"
             _log.info("%s", self.announced)
-            self._embeddings = self._prompt_embeddings(place)
+            self._embeddings = self._here(known or self._new_embeddings(place))
             self._pipe = self._load(mode, place)
             self.mode = mode
         if not self._embeddings:
-            self._embeddings = self._prompt_embeddings(self._place())
+            place = self._place()
+            self._embeddings = self._here(self._known_embeddings(place) or self._new_embeddings(place))
         return self._pipe
 
     def _choose(self, place: Place, width: int, height: int) -> Mode:
@@ -220,22 +226,33 @@ class DiffusionInpainter(ABC):
 
         return torch.float32 if place.value == 4 else torch.bfloat16
 
-    def _prompt_embeddings(self, place: Place) -> dict[str, torch.Tensor]:
-        """From the disk, or made now by text encoders that are loaded alone and gone before the rest is loaded."""
+    def _kept(self, place: Place) -> Embeddings:
+        variant = f"{self._dtype(place)} {self._options()}"
+        return Embeddings(self._folder, self._layout.text, tuple(self.family.tokenizers), variant)
+
+    def _known_embeddings(self, place: Place) -> dict[str, torch.Tensor] | None:
+        """What is kept of the prompt."""
+        return self._kept(place).get(self._instruction())
+
+    def _new_embeddings(self, place: Place) -> dict[str, torch.Tensor]:
+        """Made by text encoders that are loaded alone and gone before the rest is loaded."""
         import torch
 
-        dtype = self._dtype(place)
-        kept = Embeddings(
-            self._folder, self._layout.text, tuple(self.family.tokenizers), f"{dtype} {self._options()}"
-        )
-        prompt = self._instruction()
-        made = kept.get(prompt)
-        if made is None:
-            self._check_encoders()
-            roomy = self._size.text * place.value * 1.1 < place.free
-            device = self._device if roomy else torch.device("cpu")
-            made = self._encode_once(prompt, device, dtype)
-            kept.put(prompt, made)
+        self._check_encoders()
+        where = prompt_place(self._size, place)
+        if where is None:
+            raise NotEnoughMemoryError(
+                f"the text encoders of {self._layout.title} take "
+                f"{prompt_bytes(self._size, place.value) / 2**30:.1f} GiB for a new prompt, and neither the device "
+                f"({place.free / 2**30:.1f} GiB free) nor the machine ({place.host_free / 2**30:.1f} GiB free) has "
+                "room for them: close other programs, use a prompt that was used before, or take another inpainter"
+            )
+        device = self._device if where == "device" else torch.device("cpu")
+        made = self._encode_once(self._instruction(), device, self._dtype(place))
+        self._kept(place).put(self._instruction(), made)
+        return made
+
+    def _here(self, made: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return {name: tensor.to(self._device) for name, tensor in made.items()}
 
     def _check_encoders(self) -> None:

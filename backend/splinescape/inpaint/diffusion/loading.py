@@ -233,12 +233,15 @@ def readable(what: str, path: Path) -> Iterator[None]:
 
 
 def release(device: torch.device) -> None:
-    """Give back what deleted models held on a device."""
+    """Give back what deleted models held on a device, and in the machine's memory for it."""
     import torch
 
     gc.collect()
     if device.type in ("cuda", "xpu", "mps"):
         getattr(torch, device.type).empty_cache()
+    accelerator = getattr(torch, "accelerator", None)
+    if hasattr(accelerator, "empty_host_cache") and torch.accelerator.is_available():
+        torch.accelerator.empty_host_cache()  # pinned memory of a streamed transformer
 
 
 def _first_line(error: BaseException) -> str:

@@ -14,7 +14,7 @@ from math import ceil, prod
 from pathlib import Path
 from typing import Literal
 
-from splinescape.errors import EngineUnavailableError, InputError
+from splinescape.errors import EngineUnavailableError, InputError, NotEnoughMemoryError
 from splinescape.inpaint.diffusion.folder import PipelineFolder
 from splinescape.inpaint.diffusion.weights import Weights
 
@@ -51,6 +51,8 @@ _BLOCK = re.compile(r"((?:single_)?transformer_blocks\.\d+)\.")
 _GIB = 2**30
 _SLACK = 1.05
 """What the allocator loses between pieces."""
+_TEXT_SLACK = 1.1
+"""What the text encoders take beside their weights."""
 _RESERVE = 256 * 2**20
 """Left to libraries that allocate on their own (convolution and matrix workspaces)."""
 
@@ -78,6 +80,7 @@ class ModelSize:
         parameters: of the transformer. linear: those of them in its linear layers' matrices, which quantisation packs.
         rows: of all those matrices together. widest: values of the largest one.
         largest_block: parameters of the largest block. outside: parameters in no block.
+        pinned: parameters in blocks, those of each tensor counted up to the next power of two.
         vae: parameters of the picture encoder and decoder. text: of all text encoders.
         width: of the transformer. side: pixels along a token's side.
         planes: channels of the canvas's resolution that are alive at once while pictures are decoded.
@@ -90,6 +93,7 @@ class ModelSize:
     widest: int
     largest_block: int
     outside: int
+    pinned: int
     vae: int
     text: int
     width: int
@@ -132,6 +136,7 @@ def measure(
             "widest": 6 * width**2,
             "largest_block": 0,
             "outside": 0,
+            "pinned": 0,
         }
     )
     return ModelSize(
@@ -157,9 +162,11 @@ def find_gguf(path: Path) -> Path:
 def _count(weights: Weights) -> dict[str, int]:
     matrices = [shape for shape in weights.shapes.values() if len(shape) == 2]
     blocks: dict[str, int] = {}
+    pinned = 0
     for name, shape in weights.shapes.items():
         if found := _BLOCK.match(name):
             blocks[found[1]] = blocks.get(found[1], 0) + prod(shape)
+            pinned += _power_of_two(prod(shape))
     return {
         "parameters": weights.parameters,
         "linear": sum(map(prod, matrices)),
@@ -167,7 +174,13 @@ def _count(weights: Weights) -> dict[str, int]:
         "widest": max(map(prod, matrices), default=0),
         "largest_block": max(blocks.values(), default=0),
         "outside": weights.parameters - sum(blocks.values()),
+        "pinned": pinned,
     }
+
+
+def _power_of_two(count: int) -> int:
+    """The next one; so much does torch's allocator of pinned memory take for each tensor (CachingHostAllocator)."""
+    return 1 << max(0, count - 1).bit_length()
 
 
 def transformer_bytes(size: ModelSize, mode: Mode, value: int = 2) -> int:
@@ -211,7 +224,8 @@ def expected_bytes(size: ModelSize, mode: Mode, width: int, height: int, value: 
         return Need(vae + max(transformer + denoising, decoding), transformer + vae)
     if mode == "stream":  # a block works while the next one arrives
         here = (size.outside + 2 * size.largest_block) * value
-        return Need(vae + max(here + denoising, decoding), transformer)
+        pinned = (size.outside + size.pinned) * value
+        return Need(vae + max(here + denoising, decoding), pinned)
     read_first = transformer if mode == "gguf" else 0  # the file is read whole before it goes to the device
     return Need(transformer + vae + max(denoising, decoding), read_first)
 
@@ -267,7 +281,8 @@ def choose_mode(size: ModelSize, wanted: MemoryMode, place: Place, width: int, h
     A mode that is asked for by name is taken even where it is not expected to fit.
 
     Raises:
-        EngineUnavailableError: that mode cannot work here, or none fits; the text has the figures.
+        EngineUnavailableError: that mode cannot work here.
+        NotEnoughMemoryError: none fits; the text has the figures.
     """
     if wanted != "auto":
         reason = hindrance(size, wanted, place)
@@ -276,7 +291,7 @@ def choose_mode(size: ModelSize, wanted: MemoryMode, place: Place, width: int, h
         return wanted
     fitting = modes_that_fit(size, place, width, height)
     if not fitting:
-        raise EngineUnavailableError(
+        raise NotEnoughMemoryError(
             f"there is not enough memory to fill a picture of {width}x{height}: "
             f"{announcement(size, place, width, height)}. Close other programs, lower max_resolution, or take "
             "another inpainter"
@@ -284,13 +299,37 @@ def choose_mode(size: ModelSize, wanted: MemoryMode, place: Place, width: int, h
     return fitting[0]
 
 
+def prompt_bytes(size: ModelSize, value: int = 2) -> int:
+    """Memory that the text encoders take while they work on a prompt, which is once for each prompt."""
+    return int(size.text * value * _TEXT_SLACK)
+
+
+def prompt_place(size: ModelSize, place: Place) -> Literal["device", "host"] | None:
+    """Where there is room for the text encoders; None if neither place has it."""
+    need = prompt_bytes(size, place.value)
+    if need < place.free:
+        return "device"
+    return "host" if need < place.host_free else None
+
+
 def leaner(mode: Mode) -> Mode | None:
     """The next mode that takes less of the device's memory; None after the last."""
     return _LEANER.get(mode)
 
 
-def announcement(size: ModelSize, place: Place, width: int, height: int, chosen: Mode | None = None) -> str:
-    """One line with the expected memory of every mode that can work here, what is free, and what was chosen."""
+def announcement(
+    size: ModelSize,
+    place: Place,
+    width: int,
+    height: int,
+    chosen: Mode | None = None,
+    new_prompt: bool = True,
+) -> str:
+    """One line with the expected memory of every mode that can work here, what is free, and what was chosen.
+
+    Args:
+        new_prompt: tell what the text encoders take, too.
+    """
     parts = []
     for mode in FASTEST_FIRST:
         if hindrance(size, mode, place) is None:
@@ -300,8 +339,17 @@ def announcement(size: ModelSize, place: Place, width: int, height: int, chosen:
     free = f"{_gib(place.free)} free on {place.kind}"
     if place.kind in ("cuda", "xpu"):
         free += f", {_gib(place.host_free)} of the machine's"
-    told = f"expected memory: {', '.join(parts) or 'no mode can work here'}; {free}"
+    prompt = f"; {_prompt_line(size, place)}" if new_prompt and size.text else ""
+    told = f"expected memory: {', '.join(parts) or 'no mode can work here'}{prompt}; {free}"
     return told if chosen is None else f"{told}; chosen: {chosen} ({MEANING[chosen]})"
+
+
+def _prompt_line(size: ModelSize, place: Place) -> str:
+    where = {"device": "on the device", "host": "in main memory", None: "for which there is no room"}
+    found = prompt_place(size, place)
+    if place.kind == "cpu" and found == "device":
+        found = "host"
+    return f"prompt: {_gib(prompt_bytes(size, place.value))} once, {where[found]}"
 
 
 def _gib(count: int) -> str:
