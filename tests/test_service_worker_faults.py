@@ -178,7 +178,7 @@ def test_a_checkpoint_that_cannot_be_continued_is_dropped_and_the_job_starts_aga
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["memory-error-twice", "torch-out-of-memory-twice"])
+@pytest.mark.parametrize("engine", ["memory-error-twice", "torch-out-of-memory-twice", "memory-gone-twice"])
 def test_a_job_that_runs_out_of_memory_tries_again_with_less_and_says_so(
     engine: str, small_picture: Path, tmp_path: Path
 ) -> None:

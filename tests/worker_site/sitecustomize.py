@@ -47,6 +47,7 @@ def _add(engines: ModuleType) -> None:
     depth("memory-error-twice", _on_call(1, 2, MemoryError))
     depth("memory-error", _on_call(1, 10**9, MemoryError))
     depth("torch-out-of-memory-twice", _on_call(1, 2, _torch_error))
+    depth("memory-gone-twice", _on_call(1, 2, _gone_error))
     depth("crash", lambda: ctypes.string_at(0))
     depth("crash-later", _on_call(2, 2, lambda: ctypes.string_at(0)))
     depth("odd", _on_call(1, 10**9, _OddError))
@@ -124,6 +125,12 @@ def _torch_error() -> Exception:
     import torch
 
     return torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+def _gone_error() -> Exception:
+    from splinescape.errors import NotEnoughMemoryError
+
+    return NotEnoughMemoryError("needs at least 9.0 GiB of memory, 1.0 GiB are free")
 
 
 def _spin() -> None:
