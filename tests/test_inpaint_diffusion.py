@@ -248,6 +248,43 @@ def test_a_gguf_transformer_needs_no_other_one(folders, gguf, tmp_path):
         fill(make("fill", folder, gguf=gguf, memory="full"))
 
 
+@pytest.fixture
+def single(folders, tmp_path) -> Path:
+    """A tiny transformer alone in a safetensors file, its tensors under diffusers' names."""
+    (published,) = (folders["fill"] / "transformer").glob("*.safetensors")
+    return Path(shutil.copy(published, tmp_path / "flux1-fill-dev.safetensors"))
+
+
+def test_a_transformer_in_a_single_safetensors_file_paints_the_same(folders, single, tmp_path):
+    folder = shutil.copytree(folders["fill"], tmp_path / "model")
+    (folder / "transformer" / "diffusion_pytorch_model.safetensors").unlink()
+    engine = make("fill", folder, gguf=single)
+    np.testing.assert_array_equal(fill(engine), fill(make("fill", folders["fill"], memory="full")))
+    assert engine.mode == "gguf" and "transformer from a single file" in engine.announced
+    assert memory.transformer_bytes(engine._size, "gguf") == sum(
+        2 * value.numel() for value in engine._pipe.transformer.state_dict().values()
+    )
+
+
+def test_what_is_wrong_with_a_single_file_is_told(folders, single, tmp_path):
+    def told(file: Path) -> str:
+        return complaint("fill", folders["fill"], memory="gguf", gguf=file)
+
+    content = single.read_bytes()
+    cut, packed = tmp_path / "cut.safetensors", tmp_path / "alone" / "packed.safetensors"
+    cut.write_bytes(content[:-10])
+    assert "its header promises" in told(cut)
+    packed.parent.mkdir()
+    shutil.copy(single, packed)
+    edit_weights(packed.parent, lambda tensors: tensors.update({"x_embedder.scale_weight": torch.ones(1)}))
+    assert "packed in a way" in told(packed)
+    edit_weights(
+        packed.parent,
+        lambda tensors: (tensors.pop("x_embedder.scale_weight"), tensors.pop("x_embedder.bias")),
+    )
+    assert "lacks 1 of its" in told(packed) and "x_embedder.bias" in told(packed)
+
+
 def test_a_transformer_that_is_streamed_computes_the_same(folders):
     from diffusers import FluxTransformer2DModel
 
@@ -477,9 +514,11 @@ def test_running_out_of_memory_is_not_dressed_up(kind, folders, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_gguf_file_with_the_published_names_is_loaded(folders, tmp_path):
+@pytest.mark.parametrize("ending", ["gguf", "safetensors"])
+def test_a_file_with_the_published_names_is_loaded(folders, tmp_path, ending):
     """At the full width, which diffusers' renaming takes for granted, with one block of each kind."""
     from diffusers import FluxTransformer2DModel
+    from safetensors.torch import save_file
 
     from benchmarks.flux_memory import FULL_TRANSFORMER, published_shapes, write_gguf
 
@@ -488,7 +527,13 @@ def test_a_gguf_file_with_the_published_names_is_loaded(folders, tmp_path):
     config = {"_class_name": "FluxTransformer2DModel"} | shape
     (copy / "transformer" / "config.json").write_text(json.dumps(config))
     folder = open_folder(copy, FLUX_FILL.layout)
-    file = write_gguf(tmp_path / "flux1-fill-dev-Q8_0.gguf", published_shapes(shape))
+    file, shapes = tmp_path / f"flux1-fill-dev.{ending}", published_shapes(shape)
+    if ending == "gguf":
+        write_gguf(file, shapes)
+    else:
+        save_file(
+            {name: 0.01 * torch.randn(size, dtype=torch.bfloat16) for name, size in shapes.items()}, file
+        )
     transformer = load_transformer(folder, FluxTransformer2DModel, "gguf", CPU, torch.bfloat16, file)
     with torch.inference_mode():
         made = transformer(

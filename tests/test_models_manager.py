@@ -187,7 +187,7 @@ def test_files_of_the_user_that_cannot_be_reached(store: ModelStore) -> None:
 def test_only_what_looks_like_the_model_can_be_used(store: ModelStore, tmp_path: Path) -> None:
     picture = tmp_path / "photo.png"
     picture.write_bytes(b"png")
-    with pytest.raises(ModelError, match=r"photo.png is no file of weights: it should end in .safetensors"):
+    with pytest.raises(ModelError, match=r"photo.png is no file of moge-vitl: it should end in .pt or .pth"):
         store.use("moge-vitl", picture)
     with pytest.raises(ModelError, match=r"has none of the files of moge-vitl \(model.pt\)"):
         store.use("moge-vitl", tmp_path)
@@ -197,6 +197,25 @@ def test_only_what_looks_like_the_model_can_be_used(store: ModelStore, tmp_path:
     (tmp_path / "model.pt").write_bytes(b"mine")
     with pytest.raises(ModelError, match=r"has been downloaded to .*: remove it first"):
         store.use("moge-vitl", tmp_path / "model.pt")
+
+
+def test_a_single_file_that_no_engine_loads_is_refused(store: ModelStore, tmp_path: Path) -> None:
+    for ending in ("safetensors", "gguf", "pt"):
+        (tmp_path / f"flux.{ending}").write_bytes(b"weights")
+    for id, ending, why in (
+        (
+            "flux-fill",
+            "safetensors",
+            "folder of a diffusers pipeline.*single file is given to flux-fill-gguf",
+        ),
+        ("flux-2-klein-4b", "safetensors", "folder of a diffusers pipeline"),
+        ("flux-fill-gguf", "pt", "it should end in .gguf or .safetensors"),
+        ("moge-vitl", "safetensors", "it should end in .pt"),
+    ):
+        with pytest.raises(ModelError, match=why):
+            store.use(id, tmp_path / f"flux.{ending}")
+    for ending in ("gguf", "safetensors"):
+        store.use("flux-fill-gguf", tmp_path / f"flux.{ending}")
 
 
 def test_another_licence_has_to_be_accepted_anew(store: ModelStore) -> None:

@@ -10,11 +10,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from splinescape.errors import CancelledError
-from splinescape.models.catalogue import ModelEntry
+from splinescape.models.catalogue import CATALOGUE, ModelEntry
 from splinescape.models.errors import ModelError
 from splinescape.models.record import RECORD_NAME
 
 _WEIGHTS = (".safetensors", ".gguf", ".pt", ".pth")
+_ALONE = {".pt": (".pt", ".pth"), ".gguf": (".gguf", ".safetensors")}
+"""Endings of files that an engine loads by themselves, by what the published file ends in."""
+_PIPELINE = "model_index.json"
 _BLOCK = 2**20
 
 
@@ -57,13 +60,11 @@ def check_local(entry: ModelEntry, path: Path) -> None:
     """Refuse what cannot be the model, going by names.
 
     Raises:
-        ModelError: "bad_input"; it is not there, no file of weights, or a folder without any of the model's files.
+        ModelError: "bad_input"; it is not there, no file that is this model by itself, or a folder without any of the
+            model's files.
     """
     if path.is_file():
-        if path.suffix not in _WEIGHTS:
-            raise ModelError(
-                "bad_input", f"{path} is no file of weights: it should end in {', '.join(_WEIGHTS)}"
-            )
+        _check_file(entry, path)
         return
     if not path.is_dir():
         raise ModelError("bad_input", f"there is no file or folder {path}")
@@ -71,3 +72,23 @@ def check_local(entry: ModelEntry, path: Path) -> None:
     if not any(fnmatchcase(name, pattern) for name in names for pattern in entry.files):
         wanted = ", ".join(entry.files[:3]) + (" ..." if len(entry.files) > 3 else "")
         raise ModelError("bad_input", f"{path} has none of the files of {entry.id} ({wanted})")
+
+
+def _check_file(entry: ModelEntry, path: Path) -> None:
+    if _PIPELINE in entry.files:
+        raise ModelError(
+            "bad_input",
+            f"{path} is a single file, but {entry.id} is the folder of a diffusers pipeline, with {_PIPELINE}, "
+            f"transformer, vae and so on{_transformer_advice(entry)}",
+        )
+    endings = next((_ALONE[kind] for kind in _ALONE if any(f.endswith(kind) for f in entry.files)), _WEIGHTS)
+    if path.suffix not in endings:
+        raise ModelError(
+            "bad_input", f"{path} is no file of {entry.id}: it should end in {' or '.join(endings)}"
+        )
+
+
+def _transformer_advice(entry: ModelEntry) -> str:
+    """For those who have the transformer alone."""
+    alone = f"{entry.id}-gguf"
+    return f"; a transformer in a single file is given to {alone}" if alone in CATALOGUE else ""

@@ -68,7 +68,7 @@ class DiffusionInpainter(ABC):
         guidance: how closely it follows the prompt; the scale is the model's own.
         prompt: what to imagine; may be empty.
         memory: how its weights are held; None or "auto" for the fastest that fits.
-        gguf: a GGUF file with the transformer, or the folder with it, for the mode of that name.
+        gguf: a GGUF or safetensors file with the transformer, or a folder with a GGUF file, for the mode of that name.
         lean: where "auto" chooses, take the next way that needs much less, as memory ran out before.
 
     Raises:

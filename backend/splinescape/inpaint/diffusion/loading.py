@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from splinescape.errors import EngineUnavailableError, InputError, is_out_of_memory
 from splinescape.inpaint.diffusion.folder import PipelineFolder, only_local
 from splinescape.inpaint.diffusion.memory import Mode
+from splinescape.inpaint.diffusion.weights import read_header
 
 if TYPE_CHECKING:
     import torch
@@ -24,6 +25,10 @@ _COUNTED_ONLY = "num_batches_tracked"
 
 _PUBLISHED = re.compile(r"(model\.diffusion_model\.)?double_blocks\.")
 """Names as the model's publisher gave them; diffusers renames those itself."""
+
+
+_PACKED = re.compile(r"scale_weight|weight_scale|scaled_fp8|\.absmax|bitsandbytes|quant_map")
+"""What packed weights in a safetensors file have beside them."""
 
 
 def library(module: str, name: str) -> Any:
@@ -101,7 +106,7 @@ def load_transformer(
         torch.OutOfMemoryError: it does not fit after all.
     """
     if mode == "gguf" and gguf is not None:
-        return _load_gguf(folder, model, device, dtype, gguf)
+        return _load_single(folder, model, device, dtype, gguf)
     check_transformer(folder, model)
     waits = mode in ("offload", "stream")
     with readable("transformer", folder.path):
@@ -141,29 +146,49 @@ def quantisation(mode: Mode, dtype: torch.dtype) -> dict[str, Any]:
     }
 
 
-def _load_gguf(
-    folder: PipelineFolder, model: Any, device: torch.device, dtype: torch.dtype, gguf: Path
+def _load_single(
+    folder: PipelineFolder, model: Any, device: torch.device, dtype: torch.dtype, file: Path
 ) -> Any:
-    config = library("diffusers", "GGUFQuantizationConfig")
-    reader = library("gguf", "GGUFReader")
-    with readable("GGUF file", gguf):
-        found = {tensor.name for tensor in reader(str(gguf)).tensors}
+    """A transformer in one file: GGUF, which stays packed, or safetensors with plain weights."""
+    is_gguf = file.suffix != ".safetensors"
+    what = "GGUF file" if is_gguf else "transformer"
+    found = _gguf_names(file) if is_gguf else _plain_names(file)
     wanted = wanted_shapes(folder, model)
     if not any(_PUBLISHED.match(name) for name in found):
-        _complete(str(gguf), wanted.keys() - found, len(wanted))
-    with readable("GGUF file", gguf):
+        _complete(str(file), wanted.keys() - found, len(wanted))
+    kind = {}
+    if is_gguf:
+        kind["quantization_config"] = library("diffusers", "GGUFQuantizationConfig")(compute_dtype=dtype)
+    with readable(what, file):
         transformer = model.from_single_file(
-            str(gguf),
+            str(file),
             config=str(folder.path),
             subfolder="transformer",
-            quantization_config=config(compute_dtype=dtype),
             torch_dtype=dtype,
             local_files_only=True,
             device=str(device),
+            **kind,
         )
     absent = [name for name, value in transformer.named_parameters() if value.is_meta]
-    _complete(str(gguf), absent, len(wanted))
+    _complete(str(file), absent, len(wanted))
     return transformer
+
+
+def _gguf_names(file: Path) -> set[str]:
+    reader = library("gguf", "GGUFReader")
+    with readable("GGUF file", file):
+        return {tensor.name for tensor in reader(str(file)).tensors}
+
+
+def _plain_names(file: Path) -> set[str]:
+    names = set(read_header(file))
+    packed = sorted(name for name in names if _PACKED.search(name))
+    if packed:
+        raise InputError(
+            f"the weights in {file} are packed in a way that cannot be read ({packed[0]}): take a GGUF file, or "
+            "safetensors with plain weights"
+        )
+    return names
 
 
 def load_part(

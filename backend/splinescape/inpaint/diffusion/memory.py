@@ -16,7 +16,7 @@ from typing import Literal
 
 from splinescape.errors import EngineUnavailableError, InputError, NotEnoughMemoryError
 from splinescape.inpaint.diffusion.folder import PipelineFolder
-from splinescape.inpaint.diffusion.weights import Weights
+from splinescape.inpaint.diffusion.weights import Weights, read_header
 
 MemoryMode = Literal["auto", "full", "offload", "stream", "8bit", "nf4", "gguf"]
 Mode = Literal["full", "offload", "stream", "8bit", "nf4", "gguf"]
@@ -30,7 +30,7 @@ MEANING: dict[Mode, str] = {
     "offload": "each part on the device only while it works",
     "8bit": "transformer in 8 bits",
     "nf4": "transformer in 4 bits",
-    "gguf": "transformer from a GGUF file",
+    "gguf": "transformer from a single file",
     "stream": "transformer on the device block by block",
 }
 
@@ -84,7 +84,7 @@ class ModelSize:
         vae: parameters of the picture encoder and decoder. text: of all text encoders.
         width: of the transformer. side: pixels along a token's side.
         planes: channels of the canvas's resolution that are alive at once while pictures are decoded.
-        gguf: bytes of the tensors in the GGUF file; None without one.
+        gguf: bytes of the tensors in the transformer's single file, once loaded; None without one.
     """
 
     parameters: int
@@ -118,7 +118,8 @@ def measure(
 
     Args:
         text: names of the text encoders' folders; those without files count nothing.
-        gguf: a GGUF file with the transformer, or a folder with it; no other weights of it are needed then.
+        gguf: a GGUF or safetensors file with the transformer, or a folder with a GGUF file; no other
+            weights of it are needed then.
 
     Raises:
         InputError: a file is missing, cut off or damaged.
@@ -147,12 +148,19 @@ def measure(
         side=2 ** len(channels),
         planes=3 * channels[min(1, len(channels) - 1)],
         activity=activity,
-        gguf=None if gguf is None else find_gguf(gguf).stat().st_size,
+        gguf=None if gguf is None else _single_bytes(find_gguf(gguf)),
     )
 
 
+def _single_bytes(file: Path) -> int:
+    """GGUF stays as it is packed in the file; plain weights become bfloat16."""
+    if file.suffix == ".safetensors":
+        return 2 * sum(map(prod, read_header(file).values()))
+    return file.stat().st_size
+
+
 def find_gguf(path: Path) -> Path:
-    """The GGUF file that a path means: itself, or the only one in that folder. Raises InputError."""
+    """The transformer's file that a path means: itself, or the only GGUF file in that folder. Raises InputError."""
     files = sorted(path.glob("*.gguf")) if path.is_dir() else [path]
     if len(files) != 1 or not files[0].is_file():
         raise InputError(f"{path} is no GGUF file, nor a folder with one: give the file with the transformer")
