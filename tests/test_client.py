@@ -521,11 +521,19 @@ def test_thumbnails_come_with_the_past_and_the_present() -> None:
         frame = event(1, JOB, "frame", index=0)
         pictures = (Buffer.of_bytes("rgb", b"png"), Buffer.of_bytes("depth", b"jpg"))
         history.events.append(Message(frame.type, frame.content, frame.job, buffers=pictures))
-        events = []
+        events: list[Any] = []
+
+        def look_until(count: int) -> None:
+            ends = time.monotonic() + 15
+            while len(events) < count:
+                assert time.monotonic() < ends
+                client.wait(0.01)
+                events.extend(client.poll())
+
         client.watch(JOB)
-        poll_until(client, lambda: bool(events.extend(client.poll()) or events))
+        look_until(1)
         service.push(Message("event", {**frame.content, "seq": 2}, job=JOB, buffers=pictures))
-        poll_until(client, lambda: bool(events.extend(client.poll()) or len(events) > 1))
+        look_until(2)
         assert [each.buffers for each in events] == [{"rgb": b"png", "depth": b"jpg"}] * 2
 
 
