@@ -186,7 +186,7 @@ class DiffusionInpainter(ABC):
             release(self._device)  # what is left of a picture that failed is not counted against this one
             place = self._place()
             mode = self._choose(place, width, height)
-            known = self._known_embeddings(place)
+            known = self._prompt_embeddings(place)
             told = announcement(self._size, place, width, height, mode, new_prompt=known is None)
             self.announced = f"{self._layout.title}: {told}"
             _log.info("%s", self.announced)
@@ -195,7 +195,7 @@ class DiffusionInpainter(ABC):
             self.mode = mode
         if not self._embeddings:
             place = self._place()
-            self._embeddings = self._here(self._known_embeddings(place) or self._new_embeddings(place))
+            self._embeddings = self._here(self._prompt_embeddings(place) or self._new_embeddings(place))
         return self._pipe
 
     def _choose(self, place: Place, width: int, height: int) -> Mode:
@@ -230,8 +230,8 @@ class DiffusionInpainter(ABC):
         variant = f"{self._dtype(place)} {self._options()}"
         return Embeddings(self._folder, self._layout.text, tuple(self.family.tokenizers), variant)
 
-    def _known_embeddings(self, place: Place) -> dict[str, torch.Tensor] | None:
-        """What is kept of the prompt."""
+    def _prompt_embeddings(self, place: Place) -> dict[str, torch.Tensor] | None:
+        """What is kept of the prompt; None if it is new."""
         return self._kept(place).get(self._instruction())
 
     def _new_embeddings(self, place: Place) -> dict[str, torch.Tensor]:
