@@ -1,5 +1,9 @@
 """The generated worlds tell the truth: depth, normals, cameras, sky, mirrors; and the photographs keep it."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,12 +11,14 @@ import torch
 from training.depth import compile as compiling
 from training.depth import photo
 from training.depth.feed import HELD_OUT, Feed, FeedSettings, photograph
-from training.depth.generator import GROUND, KINDS, MIRROR, SKY, Generator, Views, seeds_from
+from training.depth.generator import GROUND, KINDS, MIRROR, SKY, WATER, Generator, Views, seeds_from
 
 pytestmark = pytest.mark.skipif(compiling.find_compiler("cpu") is None, reason="needs a C++ compiler")
 
 H, W = 48, 64
 STREET, ROOM, TABLE, PEOPLE = (KINDS.index(k) for k in ("street", "room", "table", "people"))
+MOUNTAIN, WATERSIDE, GARDEN = (KINDS.index(k) for k in ("mountain", "waterside", "garden"))
+MOST_SHAPES = 6000
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +109,41 @@ def test_a_mirror_has_the_depth_of_its_surface(generator):
             assert nearest.mean() > 0.4  # one mirror of perhaps several; a reflected room would not be flat
             found += 1
     assert found >= 2
+
+
+def test_no_strip_of_sky_lies_between_level_ground_and_the_hills_behind_it(generator):
+    views = look(generator, range(18), MOUNTAIN)
+    level = views.up[:, 0].abs() < 0.03
+    what = views.what[level]
+    ground_above = torch.cummax((what == GROUND).int(), dim=1).values.bool()
+    hidden = (what == SKY) & ground_above
+    assert len(what) > 6
+    assert float(hidden.float().mean()) < 1e-3
+
+
+def test_many_watersides_show_a_far_shore_beyond_near_water(generator):
+    views = look(generator, range(24), WATERSIDE)
+    wet = (views.what[:, -1] == WATER).float().mean(1) > 0.2
+    land = torch.where((views.what == SKY) | (views.what == WATER), 0.0, views.depth).flatten(1).amax(1)
+    nearest = views.depth.flatten(1).amin(1)
+    assert int((wet & (land > 35) & (land / nearest > 10)).sum()) >= 14
+
+
+@pytest.mark.slow
+def test_some_gardens_are_seen_through_thin_things(generator):
+    views = look(generator, range(60), GARDEN, 96, 128)
+    row = views.depth.clamp(max=1e4).log()
+    post = (row[:, :, 1:-1] < row[:, :, :-2] - 0.4) & (row[:, :, 1:-1] < row[:, :, 2:] - 0.4)
+    crowded = (post & (views.depth[:, :, 1:-1] < 7)).flatten(1).sum(1) > 100
+    assert 18 <= int(crowded.sum()) <= 40
+
+
+def test_no_world_outgrows_its_share_of_memory(generator):
+    for kind in range(len(KINDS)):
+        for seed in range(6):
+            worlds = generator.build([seed], [kind])
+            shapes = (worlds.offsets[2] - worlds.offsets[1]) / generator._sizes[1]
+            assert shapes <= MOST_SHAPES
 
 
 def test_cameras_are_of_the_promised_range(generator):
@@ -209,3 +250,12 @@ def test_the_same_source_compiles_for_gpus(tmp_path, monkeypatch):
     monkeypatch.setattr(compiling, "BUILD", tmp_path)
     compiling._compile("cuda", compiling._CUDA_FLAGS, tmp_path / "world.so")
     assert (tmp_path / "world.so").stat().st_size > 50_000
+
+
+def test_loading_the_ray_caster_leaves_small_numbers_alone():
+    """In a process of its own: other libraries may have changed this one."""
+    code = (
+        "import numpy as np; from training.depth import compile; compile.library('cpu');"
+        "assert np.float64(5e-324) * np.float64(1) > 0; assert np.float32(1e-40) * np.float32(1) > 0"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=True)

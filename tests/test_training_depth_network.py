@@ -14,7 +14,7 @@ from training.depth import checkpoint, metrics
 from training.depth import compile as compiling
 from training.depth.feed import Batch, FeedSettings
 from training.depth.generator import HAZE, SKY, THING, Views
-from training.depth.losses import labels_of, losses
+from training.depth.losses import edge_weight, labels_of, losses
 from training.depth.network import STRIDE, DepthNetwork, Prediction
 from training.depth.together import Team, run
 from training.depth.train import Recipe, Trainer, rate_at
@@ -97,6 +97,40 @@ def test_a_missed_edge_costs_more_than_a_smooth_error(labels):
     sharp = losses(changed(p, log_depth=p.log_depth + step), labels)[1]
     soft = losses(changed(p, log_depth=p.log_depth + ramp), labels)[1]
     assert float(sharp["local"]) > 1.5 * float(soft["local"])
+
+
+def a_post_before_a_wall():
+    depth = torch.full((1, H, W), 8.0)
+    depth[:, :, 40:48] = 2.0
+    return labels_of(views_of(depth, torch.full((1, H, W), THING, dtype=torch.int32)))
+
+
+def test_a_blurred_edge_costs_more_than_a_tilted_plane_of_the_same_mean_error():
+    t = a_post_before_a_wall()
+    p = perfect(t)
+    blurred = functional.avg_pool2d(t.log_depth[None], (1, 7), 1, (0, 3), count_include_pad=False)[0]
+    ramp = torch.linspace(-1, 1, W).expand_as(blurred)
+    tilted = t.log_depth + ramp * float((blurred - t.log_depth).abs().mean() / ramp.abs().mean())
+    parts = [losses(changed(p, log_depth=x), t)[1] for x in (blurred, tilted)]
+    assert float(parts[0]["absolute"]) == pytest.approx(float(parts[1]["absolute"]), rel=1e-3)
+    assert float(parts[0]["depth"]) > 1.8 * float(parts[1]["depth"])
+    assert float(parts[0]["gradient"]) > 5 * float(parts[1]["gradient"])
+
+
+def test_two_pixels_on_both_sides_of_an_edge_count_three_times_and_no_others():
+    t = a_post_before_a_wall()
+    expected = torch.ones(W)
+    expected[[38, 39, 40, 41, 46, 47, 48, 49]] = 3.0
+    torch.testing.assert_close(edge_weight(t), expected.expand(1, H, W))
+
+
+def test_what_is_not_asked_has_no_weight_and_haze_is_no_edge(labels):
+    weight = edge_weight(labels)
+    assert (weight[~labels.valid] == 0).all()
+    depth = torch.full((1, H, W), 3.0)
+    what = torch.full((1, H, W), THING, dtype=torch.int32)
+    what[:, :8] = HAZE
+    assert float(edge_weight(labels_of(views_of(depth, what))).max()) == 1.0
 
 
 @pytest.mark.parametrize("size", [(STRIDE, 2 * STRIDE), (3 * STRIDE, STRIDE)])

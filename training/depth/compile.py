@@ -15,8 +15,12 @@ BUILD = Path(__file__).parents[2] / "out" / "depth-build"
 _CPU_FLAGS = (
     "-O2",
     "-std=c++17",
-    "-ffast-math",
-    "-fno-finite-math-only",
+    # -ffast-math less what it does to the process that loads the result: there, subnormal numbers would become 0.
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fno-signed-zeros",
+    "-fassociative-math",
+    "-freciprocal-math",
     "-Wno-unknown-pragmas",
     "-shared",
     "-fPIC",

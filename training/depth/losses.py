@@ -13,10 +13,10 @@ from .network import Prediction
 NEAREST, FARTHEST = 0.05, 20_000.0  # metres
 
 _WEIGHTS = {
-    "depth": 1.0,      # after one shift per picture
+    "depth": 1.0,      # after one shift per picture; pixels next to the truth's steps count three times
     "absolute": 0.1,   # without it
     "local": 0.6,      # after one shift per window: the shape of things
-    "gradient": 1.0,   # steps between neighbours, at four scales: edges
+    "gradient": 1.0,   # steps between neighbours, at four scales, the finest twice: edges
     "disparity": 0.5,  # near things count more
     "normal": 0.25,
     "sky": 0.5,
@@ -25,6 +25,11 @@ _WEIGHTS = {
     "fov": 0.5,
     "up": 0.2,
 }  # fmt: skip
+
+_EDGE_STEP = 0.1  # of the logarithm of depth between neighbours: something stands in front of something
+_EDGE_REACH = 2  # pixels
+_EDGE_EXTRA = 2.0  # weight on top of 1
+_SCALE_WEIGHTS = (0.4, 0.2, 0.2, 0.2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,13 +85,14 @@ def masked_median(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 def losses(p: Prediction, t: Labels) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """The weighted sum and its parts (unweighted, detached)."""
     valid = t.valid.float()
+    weight = edge_weight(t)
     raw = p.log_depth - t.log_depth
     residual = (raw - masked_median(raw.detach(), t.valid).view(-1, 1, 1)) * valid
     parts = {
-        "depth": _mean(residual.abs(), valid),
+        "depth": _mean(residual.abs(), weight),
         "absolute": _mean(raw.abs(), valid),
         "local": _local(raw, valid),
-        "gradient": _gradient(raw, valid),
+        "gradient": _gradient(raw, weight),
         "disparity": _disparity(residual, t.log_depth, valid),
         "normal": _mean(1 - functional.cosine_similarity(p.normal, t.normal, dim=1), valid),
         "sky": _sky(p.sky_logit, t),
@@ -99,6 +105,25 @@ def losses(p: Prediction, t: Labels) -> tuple[torch.Tensor, dict[str, torch.Tens
     }
     total = torch.stack([_WEIGHTS[name] * value for name, value in parts.items()]).sum()
     return total, {name: value.detach() for name, value in parts.items()}
+
+
+def edge_weight(t: Labels) -> torch.Tensor:
+    """(B, H, W): 1 on valid pixels, 3 on those within 2 pixels of an occlusion edge of the truth, else 0.
+
+    An edge lies between neighbours whose depths differ by more than a tenth, or of which one is sky.
+    """
+    known = t.valid | t.sky
+    far = torch.where(t.sky, 99.0, t.log_depth)
+    edge = torch.zeros_like(far)
+    dx = ((far[:, :, 1:] - far[:, :, :-1]).abs() > _EDGE_STEP) & known[:, :, 1:] & known[:, :, :-1]
+    dy = ((far[:, 1:] - far[:, :-1]).abs() > _EDGE_STEP) & known[:, 1:] & known[:, :-1]
+    edge[:, :, 1:] += dx
+    edge[:, 1:] += dy
+    # A step lies between its pixel and the one before: an even window reaches equally far to both sides.
+    reach = 2 * _EDGE_REACH
+    wide = functional.max_pool2d(functional.pad(edge, (_EDGE_REACH - 1, _EDGE_REACH) * 2), (1, reach), 1)
+    near = functional.max_pool2d(wide, (reach, 1), 1).clamp(max=1)
+    return t.valid * (1 + _EDGE_EXTRA * near)
 
 
 def _mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -126,15 +151,16 @@ def _window_mean(sums: torch.Tensor, window: int) -> torch.Tensor:
     return pooled[:, 0] / pooled[:, 1].clamp(min=1e-3)
 
 
-def _gradient(raw: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+def _gradient(raw: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     total = raw.new_zeros(())
-    for scale in range(4):
+    root = weight.sqrt()  # a pair of pixels counts the geometric mean of both
+    for scale, share in enumerate(_SCALE_WEIGHTS):
         step = 2**scale
-        r, m = raw[:, ::step, ::step], valid[:, ::step, ::step]
+        r, m = raw[:, ::step, ::step], root[:, ::step, ::step]
         dx, mx = (r[:, :, 1:] - r[:, :, :-1]).abs(), m[:, :, 1:] * m[:, :, :-1]
         dy, my = (r[:, 1:] - r[:, :-1]).abs(), m[:, 1:] * m[:, :-1]
-        total = total + 0.5 * (_mean(dx, mx) + _mean(dy, my))
-    return total / 4
+        total = total + share * 0.5 * (_mean(dx, mx) + _mean(dy, my))
+    return total
 
 
 def _disparity(residual: torch.Tensor, truth: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:

@@ -89,7 +89,7 @@ class Trainer:
     def step(self, batch: Batch, rate: float) -> tuple[float, dict[str, torch.Tensor]]:
         """Learn from one batch per member of the team. Returns the norm of the gradient and the parts of the loss.
 
-        A step whose gradient is not finite changes nothing.
+        A step whose gradient is not finite changes nothing; `meta["skipped"]` counts them.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -105,6 +105,8 @@ class Trainer:
         if math.isfinite(norm):
             self.optimizer.step()
             self._follow()
+        else:
+            self.meta["skipped"] = self.meta.get("skipped", 0) + 1
         return norm, parts | {"total": total.detach()}
 
     @torch.no_grad()

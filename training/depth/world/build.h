@@ -188,6 +188,32 @@ struct Builder {
         for (size_t i = 0; i < order.size(); i++) sorted[i] = prims[order[i]];
         prims.swap(sorted);
     }
+    // Shapes put since there were `from` of them become a second tree beside the first; those within `clear` metres
+    // of the eye are dropped.
+    void add_since(size_t from, V3 eye, float clear) {
+        size_t kept = from;
+        for (size_t i = from; i < prims.size(); i++) {
+            V3 q = v3(clampf(eye.x, bounds[i].lo.x, bounds[i].hi.x), clampf(eye.y, bounds[i].lo.y, bounds[i].hi.y), clampf(eye.z, bounds[i].lo.z, bounds[i].hi.z));
+            if (length(q - eye) > clear) prims[kept] = prims[i], bounds[kept++] = bounds[i];
+        }
+        prims.resize(kept), bounds.resize(kept);
+        if (kept == from) return;
+        std::vector<int> order(kept);
+        for (size_t i = 0; i < kept; i++) order[i] = (int)i;
+        std::vector<Prim> all = prims;
+        if (from == 0) nodes.emplace_back(), split(0, order, 0, (int)kept);
+        else {
+            int old = (int)nodes.size();
+            nodes.push_back(nodes[0]), nodes.emplace_back();
+            split(old + 1, order, (int)from, (int)kept);
+            const Node &a = nodes[old], &c = nodes[old + 1];
+            Node root{};
+            for (int i = 0; i < 3; i++) root.lo[i] = fminf(a.lo[i], c.lo[i]), root.hi[i] = fmaxf(a.hi[i], c.hi[i]);
+            root.first = old, root.count = 0;
+            nodes[0] = root;
+        }
+        for (size_t i = from; i < kept; i++) prims[i] = all[order[i]];
+    }
 
 private:
     void split(int node, std::vector<int> &order, int from, int to) {

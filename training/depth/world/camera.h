@@ -1,8 +1,19 @@
 // A camera that sees something: tries places until one is neither inside a thing nor blank.
 #pragma once
-#include "places.h"
+#include "front.h"
 #include "trace.h"
 
+// Height of what is under a point: terrain, plane or water.
+inline float ground_under(const Builder &b, float x, float z) {
+    const World &w = b.w;
+    float ground = 0.0f;
+    if (w.field0 >= 0) {
+        ground = ground_at(b, x, z);
+        if (w.plane_mat >= 0) ground = fmaxf(ground, 0.0f);
+    }
+    return w.water_mat >= 0 ? fmaxf(ground, w.water_y) : ground;
+}
+inline bool outside(const World &w) { return !w.indoor && w.kind != TABLE_TOP && w.kind != CLUTTER; }
 inline void aim(Builder &b, const Shot &s) {
     World &w = b.w;
     Rng &r = b.r;
@@ -13,12 +24,7 @@ inline void aim(Builder &b, const Shot &s) {
         else eye.z = s.hi.z * to_wall * r.sign();
         if (r.chance(0.6f)) eye.y = fminf(r.in(1.2f, 1.7f), s.hi.y);
     }
-    float ground = 0.0f;
-    if (w.field0 >= 0) {
-        ground = field_height(w, b.field.data(), eye.x, eye.z);
-        if (w.plane_mat >= 0) ground = fmaxf(ground, 0.0f);
-    }
-    if (w.water_mat >= 0) ground = fmaxf(ground, w.water_y);
+    float ground = ground_under(b, eye.x, eye.z);
     if (!s.aim || w.kind == ROOM || w.kind == HALL || w.kind == GARDEN) eye.y += ground;
     float yaw = s.yaw_mid + r.in(-1, 1) * s.yaw_spread, pitch = r.in(s.pitch_lo, s.pitch_hi);
     if (w.kind == ABOVE) pitch = r.chance(0.15f) ? r.in(-1.4f, -0.8f) : r.in(-0.8f, -0.1f);
@@ -34,6 +40,11 @@ inline void aim(Builder &b, const Shot &s) {
     V3 r2 = right * cosf(roll) + up * sinf(roll), u2 = up * cosf(roll) - right * sinf(roll);
     float fov = s.fov_lo + (s.fov_hi - s.fov_lo) * 0.5f * (r.u() + r.u());
     if (r.chance(0.25f)) fov = r.in(30, 100);
+    if (outside(w) && w.kind != ABOVE) {  // no corners of a room tell the angle there
+        float k = r.u();
+        if (k < 0.25f) fov = r.in(35, 60);
+        else if (k < 0.4f) fov = r.in(80, 100);
+    }
     for (int i = 0; i < 3; i++) {
         const V3 v[4] = {eye, r2, u2, d};
         float *to[4] = {w.eye, w.right, w.up, w.fwd};
@@ -42,14 +53,15 @@ inline void aim(Builder &b, const Shot &s) {
     w.tan_half = tanf(fov * 0.5f * 0.0174533f);
 }
 // How bad the view is: 0 is good. `plain`: views of little are welcome too.
-inline float fault(const Scene &s, const World &w, bool plain) {
+inline float fault(const Scene &s, const World &w, bool plain, float &room) {
     int sky = 0, close = 0, n = 0, seen[63], things = 0, most = 0;
     int counts[63] = {0};
-    float nearest = 1e9f, sum = 0, sum2 = 0;
+    float nearest = 1e9f, sum = 0, sum2 = 0, far[63];
     for (int j = -3; j <= 3; j++)
         for (int i = -4; i <= 4; i++, n++) {
             V3 d = v3(w.fwd) + v3(w.right) * (w.tan_half * i / 4.3f) + v3(w.up) * (w.tan_half * j / 4.3f);
             Hit h = trace(s, w, v3(w.eye), d, 1e-3f, 1e5f, false);
+            far[n] = h.what == MISS ? 1e5f : h.t;
             if (h.what == MISS) {
                 sky++;
                 continue;
@@ -63,6 +75,8 @@ inline float fault(const Scene &s, const World &w, bool plain) {
             if (k == things) seen[things++] = h.what;
             most = std::max(most, ++counts[k]);
         }
+    std::nth_element(far, far + n / 4, far + n);
+    room = far[n / 4];  // three quarters of the picture are farther
     int m = n - sky;
     float spread = m > 0 ? sqrtf(fmaxf(sum2 / m - (sum / m) * (sum / m), 0.0f)) : 0.0f;
     float f = 0.0f;
@@ -98,12 +112,14 @@ inline void build_world(Builder &b, int kind) {
     b.w.prims = (int)b.prims.size(), b.w.nodes = (int)b.nodes.size(), b.w.mats = (int)b.mats.size();
     b.w.decals = (int)b.decals.size(), b.w.lamps = (int)b.lamps.size();
     World best = b.w;
-    float least = 1e30f;
+    float least = 1e30f, free_m = 0, room = 0;
     bool plain = b.r.chance(0.15f);
     for (int i = 0; i < 24 && least > 0.0f; i++) {
         aim(b, shot);
-        float f = fault(s, b.w, plain);
-        if (f < least) least = f, best = b.w;
+        float f = fault(s, b.w, plain, free_m);
+        if (f < least) least = f, best = b.w, room = free_m;
     }
     b.w = best;
+    stand_in_front(b, room, ground_under(b, b.w.eye[0], b.w.eye[2]));
+    b.w.prims = (int)b.prims.size(), b.w.nodes = (int)b.nodes.size(), b.w.mats = (int)b.mats.size(), b.w.lamps = (int)b.lamps.size();
 }

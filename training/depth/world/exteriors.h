@@ -234,8 +234,10 @@ inline void forest(Builder &b) {
     float path = b.r.chance(0.5f) ? b.r.in(0.6f, 2.5f) : 0;
     if (path > 0) { V3 c = soil_color(b.r); b.decal(v3(0.0f), v3(1, 0, 0), v3(0, 0, -1), path, 60, b.r.chance(0.5f) ? SOLID : LEAF, c, c * 0.6f, 0.8f, 20.0f); }
     int n = b.r.in_int(40, 170);
+    bool edge = b.r.chance(0.3f);  // the wood ends here: crowns against the sky
     for (int i = 0; i < n; i++) {
         float x = b.r.gauss() * 22, z = b.r.gauss() * 22;
+        if (edge) z = -8 - fabsf(z) * 0.7f, x *= 1.5f;
         if (fabsf(x) < path + 0.6f || x * x + z * z < 6) continue;
         float y = b.w.field0 >= 0 ? ground_at(b, x, z) : 0;
         auto s = b.at(v3(x, y - 0.1f, z), b.r.in(0, 6.28f));
@@ -272,7 +274,7 @@ inline void field(Builder &b, bool road) {
     weather(b);
     Green g = greens(b);
     b.w.plane_mat = meadow(b);
-    if (b.r.chance(0.5f)) { int m = meadow(b); float amp = b.r.in(20, 300); terrain_skin(b, m, amp), terrain(b, 3000, 60, 80, amp, 0.3f, -1.5f, m); }
+    if (b.r.chance(0.2f)) { int m = meadow(b); float amp = b.r.in(20, 300); terrain_skin(b, m, amp), terrain(b, 3000, 60, 80, amp, 0.3f, -1.5f, m); }
     if (road) {
         float half = b.r.in(2, 6);
         b.box(v3(0, -0.99f, 0), v3(half, 1.0f, 400), road_mat(b));

@@ -49,13 +49,13 @@ inline void chair(Builder &b) {
         }
 }
 inline void cup(Builder &b, float s) {
-    int m = b.r.chance(0.7f) ? ceramic(b) : glassy(b);
+    int m = b.r.chance(0.7f) ? ceramic(b) : b.r.chance(0.5f) ? glassy(b) : clear_glass(b);
     float r = s * b.r.in(0.3f, 0.5f), h = s * b.r.in(0.4f, 0.7f);
     b.tube(v3(0, h, 0), r * b.r.in(0.6f, 1.0f), h, m, b.r.in(0.9f, 1.4f));
     if (b.r.chance(0.5f)) b.ring(v3(r * 1.1f, h, 0), v3(0, 0, 1), h * 0.6f, h * 0.12f, m);
 }
 inline void bottle(Builder &b, float s) {
-    int m = b.r.chance(0.6f) ? glassy(b) : plastic(b);
+    int m = b.r.chance(0.6f) ? b.r.chance(0.6f) ? glassy(b) : clear_glass(b) : plastic(b);
     float r = s * b.r.in(0.25f, 0.4f), h = s * b.r.in(0.8f, 1.3f);
     b.tube(v3(0, h * 0.5f, 0), r, h * 0.5f, m);
     b.tube(v3(0, h * 1.2f, 0), r, h * 0.2f, m, 0.35f);
@@ -68,6 +68,15 @@ inline void bowl(Builder &b, float s) {
     int n = b.r.in_int(0, 6);
     for (int i = 0; i < n; i++)
         b.ball(v3(s * b.r.in(-0.4f, 0.4f), s * b.r.in(0.42f, 0.6f), s * b.r.in(-0.4f, 0.4f)), v3(s * 0.2f, s * b.r.in(0.17f, 0.22f), s * 0.2f), fruit);
+}
+inline void goblet(Builder &b, float s) {
+    int m = clear_glass(b), rim = shiny(b, b.mat(gray(b.r.in(0.4f, 0.95f))), 0.9f, 0.95f);
+    float r = s * b.r.in(0.22f, 0.35f), h = s * b.r.in(0.3f, 0.5f), stem = b.r.chance(0.6f) ? s * b.r.in(0.3f, 0.6f) : s * 0.04f, open = b.r.in(0.8f, 1.5f), t = s * 0.012f;
+    b.tube(v3(0, s * 0.015f, 0), r * 0.9f, s * 0.015f, m);
+    if (stem > s * 0.1f) b.tube(v3(0, stem * 0.5f, 0), s * 0.035f, stem * 0.5f, m);
+    b.tube(v3(0, stem + h, 0), r, h, m, open);
+    b.ring(v3(0, stem + 2 * h, 0), v3(0, 1, 0), r * open, t, rim);
+    if (b.r.chance(0.5f)) b.tube(v3(0, stem + h * 0.5f, 0), r * 0.94f, h * b.r.in(0.2f, 0.48f), shiny(b, b.mat(hsv(b.r.u(), b.r.in(0.2f, 0.9f), b.r.in(0.2f, 0.9f))), 0.6f, 0.9f), 1.0f + 0.3f * (open - 1.0f));
 }
 inline void books(Builder &b, float s) {
     float y = 0;
@@ -141,6 +150,27 @@ inline void gadget(Builder &b, float s) {  // many parts, no name
         if (b.r.chance(0.7f)) y += 2 * h;
     }
 }
+// Of a hand's breadth and less: what lies about on cloths and carpets.
+inline void trinket(Builder &b, float s) {
+    int m = stuff(b);
+    switch (b.r.below(11)) {
+        case 0: return b.tube(v3(0, s * 0.06f, 0), s * 0.4f, s * 0.06f, metal(b));
+        case 1: return b.ball(v3(0, s * 0.3f, 0), s * 0.3f, b.r.chance(0.4f) ? clear_glass(b) : m);
+        case 2: return b.rod(v3(-s, s * 0.06f, 0), v3(s, s * 0.06f, 0), s * 0.06f, s * b.r.in(0.01f, 0.06f), m);
+        case 3: return b.rod(v3(-s, s * 0.05f, 0), v3(s * 0.5f, s * 0.04f, 0), s * 0.04f, s * 0.05f, m), b.ball(v3(s * 0.8f, s * 0.08f, 0), v3(s * 0.32f, s * 0.07f, s * 0.2f), m);
+        case 4: return b.soft(v3(0, s * 0.3f, 0), v3(s * 0.3f), m, b.r.in(0.1f, 0.5f));
+        case 5: return b.ring(v3(0, s * 0.07f, 0), v3(b.r.in(-0.1f, 0.1f), 1, 0), s * 0.5f, s * b.r.in(0.04f, 0.12f), m);
+        case 6: return b.tube(v3(0, s * 0.1f, 0), s * 0.6f, s * 0.1f, ceramic(b), b.r.in(1.0f, 1.5f));
+        case 7: {
+            auto k = b.at(v3(0.0f), b.r.in(0, 3));
+            b.box(v3(0, s * 0.04f, 0), v3(s * 0.7f, s * 0.04f, s * 0.5f), b.mat(any_color(b.r), any_color(b.r), b.r.pick({TEXT, PICTURE, SOLID}), 2.0f));
+            return;
+        }
+        case 8: return b.card(v3(0, s * 0.03f, 0), v3(1, b.r.in(-0.2f, 0.2f), 0), v3(b.r.gauss(), 0.1f, 1), s * 0.4f, s * 0.7f, cut(b, b.mat(leaf_color(b.r), leaf_color(b.r), LEAF, 2.0f), LEAF_SHAPE));
+        case 9: return goblet(b, s * 1.5f);
+        default: return gadget(b, s);
+    }
+}
 inline void animal(Builder &b, float s) {
     V3 c = b.r.chance(0.7f) ? hsv(b.r.in(0.03f, 0.12f), b.r.in(0.0f, 0.7f), b.r.in(0.1f, 0.9f)) : any_color(b.r);
     int m = b.mat(c, c * b.r.in(0.2f, 0.9f), b.r.pick({BLOTCH, SOLID, WILD}), 4.0f / s);
@@ -155,7 +185,8 @@ inline void animal(Builder &b, float s) {
 }
 // Something of about `s` metres that stands on tables, shelves and floors.
 inline void small_thing(Builder &b, float s) {
-    switch (b.r.below(12)) {
+    switch (b.r.below(13)) {
+        case 11: return goblet(b, s);
         case 0: return cup(b, s);
         case 1: return bottle(b, s);
         case 2: return bowl(b, s);

@@ -28,6 +28,44 @@ struct Opening {
     float x, y0, y1, half;
     bool door;
 };
+// What hides the sky in a window and is bright by itself: frosted panes, blinds, paper, curtains.
+inline void covered(Builder &b, float x, float y, float half, float hh) {
+    float k = b.r.u();
+    if (k < 0.17f) {
+        V3 c = b.r.chance(0.7f) ? gray(b.r.in(0.7f, 0.95f)) : hsv(b.r.u(), b.r.in(0.1f, 0.6f), 0.9f);
+        int m = b.mat(c, c * 0.9f, b.r.pick({SOLID, SOLID, TILES, SPECKLE}), b.r.in(3, 9));
+        b.box(v3(x, y, -0.12f), v3(half, hh, 0.004f), b.r.chance(0.75f) ? backlit(b, m) : m);
+    } else if (k < 0.24f) {  // a roller blind, not always down
+        V3 c = hsv(b.r.in(0.05f, 0.17f), b.r.in(0.0f, 0.4f), 0.9f);
+        float down = hh * b.r.in(0.4f, 1.0f);
+        b.box(v3(x, y + hh - down, -0.05f), v3(half, down, 0.003f), backlit(b, b.mat(c, c * 0.8f, b.r.pick({SOLID, FABRIC, STRIPES, FLORAL}), b.r.in(2, 9))));
+        b.rod(v3(x - half, y + hh - 2 * down, -0.045f), v3(x + half, y + hh - 2 * down, -0.045f), 0.012f, 0.012f, b.mat(gray(0.8f)));
+    } else if (k < 0.31f) {  // slats with light on them
+        int m = backlit(b, b.mat(gray(b.r.in(0.6f, 0.95f))));
+        bool upright = b.r.chance(0.3f);
+        float step = b.r.in(0.035f, 0.07f), open = b.r.in(0.55f, 1.02f), lo = b.r.chance(0.6f) ? -1.0f : b.r.in(-0.8f, 0.5f);
+        if (upright) for (float u = -half; u < half; u += 2 * step) b.box(v3(x + u + step, y, -0.06f), v3(step * open, hh, 0.003f), m);
+        else for (float v = hh; v > lo * hh; v -= step) b.put(BOX, v3(x, y + v, -0.05f), v3(1, 0, 0), norm(v3(0, 1, 0.5f)), norm(v3(0, -0.5f, 1)), v3(half, 0.5f * step * open, 0.002f), m);
+    } else if (k < 0.4f) {  // a white curtain over all of it
+        V3 c = b.r.chance(0.8f) ? gray(b.r.in(0.75f, 0.97f)) : any_color(b.r);
+        int m = backlit(b, b.mat(c, c * 0.85f, FABRIC, 5.0f));
+        float fold = b.r.in(0.03f, 0.08f), gap = b.r.chance(0.4f) ? b.r.in(0.1f, 0.5f) * half : 0.0f;
+        for (float u = -half * 1.1f; u < half * 1.1f; u += fold * 1.3f)
+            if (fabsf(u) >= gap) b.tube(v3(x + u, y - 0.05f * hh, 0.06f + b.r.in(0, 0.02f)), fold, hh * 1.12f, m, b.r.in(0.8f, 1.0f));
+    }
+}
+// Panels in a ceiling at height h, or a lit board on a wall.
+inline void light_panels(Builder &b, float hx, float hz, float h) {
+    int m = glow(b, b.r.chance(0.7f) ? gray(b.r.in(0.85f, 1.0f)) : hsv(b.r.in(0.05f, 0.6f), b.r.in(0.05f, 0.3f), 1.0f), b.r.log_in(0.8f, 6.0f)), rim = metal(b), nx = std::max(1, std::min(4, (int)(hx / 0.9f))), nz = std::max(1, std::min(8, (int)(hz / 0.9f)));
+    float px = b.r.in(0.28f, 0.6f), pz = b.r.chance(0.5f) ? px : 0.15f;
+    for (int i = 0; i < nx; i++)
+        for (int j = 0; j < nz; j++) {
+            V3 c = v3(hx * ((2 * i + 1.0f) / nx - 1), h, hz * ((2 * j + 1.0f) / nz - 1));
+            b.box(c, v3(px, 0.012f, pz), m), b.box(c + v3(0, 0.004f, 0), v3(px + 0.02f, 0.012f, pz + 0.02f), rim);
+        }
+    V3 c = v3(b.of(m).a) * b.r.in(1, 4);
+    for (int i = 0; i < 2; i++) b.lamp(v3(0, h - 0.35f, hz * (i - 0.5f)), 0.3f, c);
+}
 inline void wall(Builder &b, float hw, float h, int m, const std::vector<Opening> &holes, const Look &k) {
     float t = 0.1f, x = -hw;
     for (const Opening &o : holes) {
@@ -48,7 +86,7 @@ inline void wall(Builder &b, float hw, float h, int m, const std::vector<Opening
             }
             if (b.r.chance(0.2f))  // blinds
                 for (float y = o.y1; y > o.y0 + hh * b.r.in(0.0f, 1.0f); y -= 0.05f) b.box(v3(o.x, y, -0.03f), v3(o.half, 0.003f, 0.022f), k.trim);
-            if (b.r.chance(0.2f)) b.box(v3(o.x, mid, -0.12f), v3(o.half, hh, 0.004f), b.mat(gray(0.85f)));  // frosted
+            covered(b, o.x, mid, o.half, hh);
         } else if (b.r.chance(0.75f)) {
             auto s = b.at(v3(o.x - o.half, 0, -0.05f), b.r.chance(0.6f) ? 0.0f : b.r.in(0.2f, 1.5f));
             int door = wood(b);
@@ -76,7 +114,8 @@ inline void hang_on_wall(Builder &b, float hw, float h, const std::vector<Openin
         float half = b.r.log_in(0.1f, 0.6f), hh = half * b.r.in(0.6f, 1.6f), x = b.r.in(-hw + half, hw - half), y = b.r.in(1.2f, fmaxf(1.3f, h - 0.6f));
         if (!free_of(holes, x, half)) continue;
         auto s = b.at(v3(x, y, 0.0f));
-        switch (b.r.below(9)) {
+        switch (b.r.below(10)) {
+            case 9: framed(b, half, hh, backlit(b, b.mat(gray(0.9f), any_color(b.r), b.r.pick({SOLID, SOLID, TEXT, PICTURE})), false), metal(b)); break;
             case 0: framed(b, half, hh, mirror(b), b.r.chance(0.5f) ? wood(b) : metal(b)); break;
             case 1: framed(b, half, half * 0.4f, b.mat(any_color(b.r), any_color(b.r), TEXT), wood(b)); break;
             case 2: b.card(v3(0, 0, 0.03f), v3(1, 0, 0), v3(0, 1, 0), half, hh * 1.5f, cut(b, b.mat(wood_color(b.r) * 0.4f), SCROLL)); break;
@@ -231,6 +270,7 @@ inline Box2 room(Builder &b) {
         auto s = b.at(v3(b.r.in(-0.6f, 0.6f) * hx, h, b.r.in(-0.6f, 0.6f) * hz), b.r.in(0, 6.28f));
         ceiling_light(b, light, b.r.log_in(0.6f, 6.0f));
     }
+    if (b.r.chance(0.08f)) light_panels(b, hx, hz, h);
     if (b.r.chance(0.15f))
         for (int i = 0; i < 5; i++) b.box(v3(0, h - 0.08f, hz * (0.4f * i - 0.8f)), v3(hx, 0.08f, 0.08f), k.trim);  // beams
     if (b.r.chance(0.15f)) wire(b, v3(-hx, h - 0.2f, b.r.in(-hz, hz)), v3(hx, h - 0.3f, b.r.in(-hz, hz)), 0.3f, 0.008f, metal(b));
@@ -299,6 +339,7 @@ inline Box2 hall(Builder &b) {
         auto s = b.at(v3(0, h, hz * (1.8f * (i + 0.5f) / lights - 0.9f)), 0.0f);
         ceiling_light(b, light, b.r.in(0.4f, 1.5f) * h * h * 0.5f);
     }
+    if (b.r.chance(0.2f)) light_panels(b, hx, hz, h);
     if (b.r.chance(0.3f)) b.floor_decal(v3(0, 0, 0), 0, hx * 0.4f, hz * 0.9f, b.r.pick({RUG, STRIPES, SOLID}), any_color(b.r), any_color(b.r));
     if (b.r.chance(0.3f)) for (int i = 0; i < 5; i++) b.rod(v3(hx * b.r.in(-0.9f, 0.9f), h - 0.15f, -hz), v3(hx * b.r.in(-0.9f, 0.9f), h - 0.15f, hz), 0.05f, 0.05f, metal(b));
     return Box2{hx, hz, h};

@@ -37,6 +37,7 @@ inline void tree(Builder &b, float h, const Green &g, int detail) {
     int kind = b.r.below(10);
     float lean = b.r.in(-0.06f, 0.06f);
     int leaf = b.r.chance(0.5f) ? g.leaf : g.leaf2;
+    bool airy = b.r.chance(0.35f);  // the sky shows through the crown
     if (kind < 5) {  // broad
         float trunk = h * b.r.in(0.2f, 0.45f), r = h * b.r.in(0.015f, 0.04f), wide = h * b.r.in(0.2f, 0.42f);
         V3 top = v3(lean * h, h * 0.7f, lean * h);
@@ -50,7 +51,7 @@ inline void tree(Builder &b, float h, const Green &g, int detail) {
         for (int i = 0; i < n; i++) {
             float s = n == 1 ? 1.0f : b.r.in(0.4f, 0.7f), a = b.r.in(0, 6.28f), d = n == 1 ? 0.0f : wide * b.r.in(0.2f, 0.7f);
             V3 c = v3(cosf(a) * d + lean * h, trunk + (h - trunk) * (n == 1 ? 0.5f : b.r.in(0.3f, 0.75f)), sinf(a) * d);
-            b.put(LEAVES, c, v3(wide * s, (h - trunk) * 0.5f * s * (n == 1 ? 1.0f : 1.2f), wide * s), leaf, b.r.in(0.0f, 0.7f));
+            b.put(LEAVES, c, v3(wide * s, (h - trunk) * 0.5f * s * (n == 1 ? 1.0f : 1.2f), wide * s), leaf, airy ? b.r.in(-1.1f, -0.3f) : b.r.in(0.0f, 0.7f));
         }
         if (detail == 2)
             for (int i = 0; i < 60; i++) {
@@ -60,13 +61,18 @@ inline void tree(Builder &b, float h, const Green &g, int detail) {
     } else if (kind < 8) {  // conifer
         float wide = h * b.r.in(0.12f, 0.26f), r = h * 0.02f;
         b.rod(v3(0.0f), v3(0, h * 0.95f, 0), r, r * 0.2f, g.bark);
-        int n = detail == 0 ? 2 : b.r.in_int(4, 8);
+        int n = detail == 0 ? 2 : b.r.in_int(4, 8), twig = detail == 2 && b.r.chance(0.5f) ? cut(b, b.mat(v3(b.of(leaf).a), v3(b.of(leaf).b), LEAF, 1.0f), FERN) : -1;
         for (int i = 0; i < n; i++) {
             float k = (i + 0.6f) / n, y = h * (0.12f + 0.85f * k), s = wide * (1.08f - k);
             if (detail == 0)
                 b.tube(v3(0, y, 0), s, h * 0.35f / n * 1.6f, leaf, 0.05f);
             else
-                b.put(LEAVES, v3(0, y, 0), v3(s * 1.15f, h * 0.75f / n, s * 1.15f), leaf, b.r.in(0.2f, 0.8f));
+                b.put(LEAVES, v3(0, y, 0), v3(s * 1.15f, h * 0.75f / n, s * 1.15f) * (twig < 0 ? 1.0f : 0.7f), leaf, airy ? b.r.in(-0.8f, -0.2f) : b.r.in(0.2f, 0.8f));
+            for (int j = 0; j < 9 && twig >= 0; j++) {  // boughs of needles, with air between them
+                float a = b.r.in(0, 6.28f), l = s * b.r.in(0.45f, 0.65f);
+                V3 d = norm(v3(cosf(a), b.r.in(-0.5f, 0.1f), sinf(a)));
+                b.card(v3(0, y + h * b.r.in(-0.3f, 0.3f) / n, 0) + d * l, v3(-sinf(a), b.r.in(-0.3f, 0.3f), cosf(a)), d, l * b.r.in(0.3f, 0.5f), l, twig);
+            }
         }
     } else if (kind == 8) {  // palm
         V3 top = v3(lean * h * 4, h, lean * h * 2);
@@ -80,7 +86,7 @@ inline void tree(Builder &b, float h, const Green &g, int detail) {
             b.card(top + d * l * 1.2f + d2 * l * 0.4f, v3(-sinf(a), 0, cosf(a)), d2, l * 0.22f, l * 0.5f, frond);
         }
     } else
-        branch(b, v3(0.0f), norm(v3(lean, 1, lean)), h * 0.38f, h * 0.03f, detail == 0 ? 1 : detail == 1 ? 2 : 3, g, b.r.chance(0.4f) ? 1.0f : 0.0f);
+        branch(b, v3(0.0f), norm(v3(lean, 1, lean)), h * 0.38f, h * 0.03f, detail == 0 ? 1 : detail == 1 ? 2 : 3, g, b.r.chance(0.6f) ? 1.0f : 0.0f);
 }
 inline void bush(Builder &b, float s, const Green &g) {
     int n = b.r.in_int(1, 4);

@@ -64,6 +64,11 @@ inline int glassy(Builder &b) {
     b.of(m).mirror = b.r.in(0.1f, 0.35f);
     return m;
 }
+inline int clear_glass(Builder &b) {  // seen by its rim and its shine; its depth is its surface
+    int m = shiny(b, b.mat(mix(gray(0.15f), any_color(b.r), 0.2f)), 0.9f, 0.97f);
+    b.of(m).mirror = -b.r.in(0.7f, 0.95f);
+    return m;
+}
 inline int mirror(Builder &b) {
     int m = b.mat(gray(0.1f));
     b.of(m).mirror = 0.92f;
@@ -72,6 +77,13 @@ inline int mirror(Builder &b) {
 inline int glow(Builder &b, V3 c, float power) {
     int m = b.mat(c);
     b.of(m).emit = power;
+    return m;
+}
+// Cloth, paper or glass with light behind it; by day as bright as the sky, at times brighter.
+inline int backlit(Builder &b, int m, bool windows = true) {
+    V3 sky = mix(v3(b.w.zenith), v3(b.w.horizon), 0.6f);
+    float light = windows ? fmaxf(maxc(sky), 0.03f) : 1.0f;
+    b.of(m).emit = fminf(light * b.r.log_in(0.3f, 1.8f) / fmaxf(maxc(v3(b.of(m).a)), 0.15f), 8.0f);
     return m;
 }
 inline int stuff(Builder &b) {  // whatever

@@ -1,9 +1,9 @@
 // The kinds of worlds, and a camera for each.
 #pragma once
-#include "exteriors.h"
+#include "distance.h"
 
 enum Kind { ROOM, HALL, STREET, VILLAGE, FOREST, MOUNTAIN, FIELD_ROAD, WATERSIDE, TABLE_TOP, PEOPLE, SHELVES, ABOVE, GARDEN, CLUTTER, KINDS };
-const int SHARES[KINDS] = {24, 8, 13, 9, 6, 7, 6, 5, 7, 4, 2, 3, 4, 2};
+const int SHARES[KINDS] = {22, 7, 12, 9, 6, 6, 7, 9, 8, 4, 2, 3, 4, 1};
 
 struct Shot {  // where cameras of this world may stand and look
     V3 lo, hi;          // box of the eye; y above the ground there
@@ -14,7 +14,35 @@ struct Shot {  // where cameras of this world may stand and look
     bool aim;
 };
 
+// Small things on a patterned cloth or carpet with folds, from less than a metre.
+inline void close_up(Builder &b, Shot &s) {
+    Box2 r{3, 3, 2.7f};
+    if (b.r.chance(0.75f)) r = room(b);
+    else { weather(b); b.w.plane_mat = b.r.chance(0.6f) ? meadow(b) : road_mat(b); Green g = greens(b); grow_on(b, 30, 3, 40, g, 0.5f); }
+    float h = b.r.chance(0.45f) ? 0.012f : b.r.in(0.4f, 0.76f), half = h < 0.1f ? b.r.in(0.5f, 1.4f) : b.r.in(0.35f, 0.8f);
+    V3 c = v3(b.r.in(-0.3f, 0.3f) * r.hx, 0, b.r.in(-0.3f, 0.3f) * r.hz);
+    auto t = b.at(c, b.r.in(0, 6.28f));
+    V3 a = any_color(b.r);
+    int cloth = b.mat(a, b.r.chance(0.3f) ? a * b.r.in(0.3f, 0.8f) : any_color(b.r), b.r.pick({PLAID, STRIPES, CHECKER, FLORAL, FABRIC, RUG, BLOTCH, WILD, PICTURE, SPECKLE}), b.r.log_in(3.0f, 30.0f));
+    b.of(cloth).bump = b.r.in(0.0f, 0.3f);
+    b.box(v3(0, h - 0.006f, 0), v3(half, 0.006f, half * 0.8f), cloth);
+    if (h > 0.1f) { int m = wood(b); b.box(v3(0, h - 0.03f, 0), v3(half * 0.98f, 0.017f, half * 0.78f), m), legs(b, half, half * 0.75f, h - 0.04f, 0.03f, m); }
+    int folds = b.r.chance(0.6f) ? b.r.in_int(2, 18) : 0, things = b.r.in_int(6, 36);
+    for (int i = 0; i < folds; i++) {
+        auto k = b.at(v3(b.r.in(-0.8f, 0.8f) * half, h, b.r.in(-0.6f, 0.6f) * half), b.r.in(0, 3.14f));
+        b.ball(v3(0.0f), v3(half * b.r.in(0.06f, 0.5f), b.r.in(0.004f, 0.03f), b.r.in(0.01f, 0.05f)), cloth);
+    }
+    if (b.r.chance(0.2f)) { auto k = b.at(v3(b.r.in(-0.3f, 0.3f), h, b.r.in(-0.3f, 0.3f))); b.soft(v3(0, 0.05f, 0), v3(b.r.in(0.1f, 0.25f), 0.06f, b.r.in(0.1f, 0.25f)), fabric(b), 1.0f); }
+    for (int i = 0; i < things; i++) {
+        auto k = b.at(v3(clampf(0.3f * b.r.gauss(), -0.85f, 0.85f) * half, h, clampf(0.25f * b.r.gauss(), -0.65f, 0.65f) * half), b.r.in(0, 6.28f));
+        if (b.r.chance(0.65f)) trinket(b, b.r.log_in(0.02f, 0.08f)); else small_thing(b, b.r.log_in(0.05f, 0.2f));
+    }
+    if (b.r.chance(0.5f)) b.lamp(v3(b.r.in(-1, 1), h + b.r.in(0.6f, 1.3f), b.r.in(-1, 1)), 0.1f, hsv(b.r.in(0.05f, 0.15f), 0.3f, 1.0f) * b.r.in(0.5f, 3));
+    float off = b.r.in(0.2f, 0.5f);
+    s = Shot{c + v3(-off, h + 0.1f, off), c + v3(off, h + 0.5f, off + 0.35f), -0.2f, 0.2f, 0, 3.2f, 28, 52, c + v3(b.r.in(-0.1f, 0.1f), h + 0.02f, b.r.in(-0.1f, 0.1f)), true};
+}
 inline void table_top(Builder &b, Shot &s) {
+    if (b.r.chance(0.45f)) return close_up(b, s);
     bool inside = b.r.chance(0.7f);
     Box2 r{3, 3, 2.7f};
     if (inside) r = room(b);
@@ -93,6 +121,7 @@ inline Shot place(Builder &b, int kind) {
             break;
         case VILLAGE:
             village(b, b.r.in(10, 30));
+            if (b.w.field0 < 0 && b.r.chance(0.12f)) ridges(b);
             s.lo = v3(-14, 0.6f, -14), s.hi = v3(14, b.r.chance(0.6f) ? 2.0f : 12.0f, 14), s.pitch_lo = -0.35f, s.pitch_hi = 0.12f, s.aim = b.r.chance(0.4f);
             break;
         case FOREST:
@@ -106,11 +135,17 @@ inline Shot place(Builder &b, int kind) {
         case FIELD_ROAD: {
             bool road = b.r.chance(0.6f);
             field(b, road);
+            if (b.w.field0 < 0 && b.r.chance(0.6f)) ridges(b);
             s.lo = v3(road ? -2.0f : -10.0f, 0.5f, -20), s.hi = v3(road ? 2.0f : 10.0f, b.r.chance(0.7f) ? 2.0f : 12.0f, 20), s.pitch_lo = -0.25f, s.pitch_hi = 0.12f, s.fov_lo = 30;
             if (road && b.r.chance(0.7f)) s.yaw_spread = 0.4f;
             break;
         }
         case WATERSIDE:
+            if (b.r.chance(0.6f)) {
+                far_shore(b);
+                s.lo = v3(-2, 0.6f, -2), s.hi = v3(2, b.r.chance(0.8f) ? 2.6f : 8.0f, 2), s.pitch_lo = -0.22f, s.pitch_hi = 0.12f, s.yaw_spread = 0.6f, s.fov_lo = 30, s.fov_hi = 80;
+                break;
+            }
             waterside(b);
             s.lo = v3(-12, 0.5f, -12), s.hi = v3(12, b.r.chance(0.6f) ? 2.5f : 20.0f, 12), s.pitch_lo = -0.3f, s.pitch_hi = 0.12f;
             break;

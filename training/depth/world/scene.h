@@ -9,7 +9,7 @@ enum Pattern {
     GRASS, BOOKS, COBBLES, BARK, SHINGLES, FLORAL, WILD, SCREEN, ROCK, LEAF, LANES, ARROW, PUDDLE, MANHOLE, CRACK, PLAID,
     SHADE, PATTERNS
 };
-enum Cutout { WHOLE, ROUND, GRID, DIAGONAL, BARS, LEAF_SHAPE, FERN, TUFT, RING, SPRAY, SCROLL };
+enum Cutout { WHOLE, ROUND, GRID, DIAGONAL, BARS, LEAF_SHAPE, FERN, TUFT, RING, SPRAY, SCROLL, MESH, LATTICE };
 
 struct Prim {     // unit shape: [-1, 1]^3, the unit ball, the unit cylinder along y, the card at z = 0 ...
     float m[12];  // world to unit shape, 3 rows of 4
@@ -27,7 +27,7 @@ struct Mat {
     float a[3], b[3];  // linear colours
     int pattern;
     float scale;  // pattern repeats per metre
-    float bump, spec, gloss, mirror, emit, dirt;
+    float bump, spec, gloss, mirror, emit, dirt;  // mirror below 0: clear, the share of light that goes through
     int cutout;
     float seed;
 };

@@ -103,7 +103,13 @@ HD V3 lamps_unshadowed(const Scene &s, const World &w, V3 p, V3 n) {
 }
 // Seen in a mirror: no further bounce, only the ambient light.
 HD V3 seen(const Scene &s, const World &w, V3 o, V3 d, float px_angle, Dice &dice) {
-    Hit h = trace(s, w, o, d, 1e-3f, 1e5f, false);
+    Hit h{0.0f, MISS, v3(0.0f)};
+    float start = 1e-3f;
+    for (int i = 0; i < 4; i++) {  // through the other sides of clear things
+        h = trace(s, w, o, d, start, 1e5f, false);
+        if (h.what < 0 || s.mats[w.mat0 + s.prims[w.prim0 + h.what].mat].mirror >= 0.0f) break;
+        start = h.t + 1e-3f;
+    }
     float far_m = length(d) * h.t;
     if (h.what == MISS) return sky_color(w, d);
     V3 q = o + d * h.t, n = h.n;
@@ -130,14 +136,23 @@ HD Sample shade(const Scene &s, const World &w, V3 o, V3 d, float px_angle, Dice
     Skin k = skin_at(s, w, h.what, p, n, far_m * px_angle);
     V3 direct = w.sun_size > SOFT_SUN ? v3(0.0f) : sun_light(s, w, p, n, dice);
     float facing = fmaxf(dot(n, -unit), 0.0f), fresnel = powf(1.0f - facing, 5.0f);
-    float mirror = saturate(k.mirror + (k.spec > 0.0f ? fminf(k.spec, 1.0f) * k.gloss * fresnel : 0.0f));
+    bool clear = k.mirror < 0.0f;  // what is behind it, bent a little; the rim reflects
+    float mirror = clear ? 0.0f : saturate(k.mirror + (k.spec > 0.0f ? fminf(k.spec, 1.0f) * k.gloss * fresnel : 0.0f));
     V3 c = k.albedo * direct * (1.0f - mirror) + k.emit + shine(w, k, n, d, direct);
-    if (mirror > 0.04f) {
-        V3 r = reflect(unit, n);
-        float rough = k.mirror > 0.8f ? 0.0f : 0.1f * (1.0f - k.gloss) * (1.0f - k.gloss);
-        r = norm(r + v3(dice.roll() - 0.5f, dice.roll() - 0.5f, dice.roll() - 0.5f) * rough);
-        if (dot(r, h.n) < 0.0f) r = reflect(r, h.n);
-        V3 c2 = seen(s, w, p + h.n * nudge(p), r, px_angle, dice);
+    if (clear || mirror > 0.04f) {
+        V3 r = norm(unit - n * (0.12f * (1.0f - facing)));
+        if (!clear) {
+            r = reflect(unit, n);
+            float rough = k.mirror > 0.8f ? 0.0f : 0.1f * (1.0f - k.gloss) * (1.0f - k.gloss);
+            r = norm(r + v3(dice.roll() - 0.5f, dice.roll() - 0.5f, dice.roll() - 0.5f) * rough);
+            if (dot(r, h.n) < 0.0f) r = reflect(r, h.n);
+        }
+        V3 c2 = seen(s, w, p + h.n * (clear ? -nudge(p) : nudge(p)), r, px_angle, dice);
+        if (clear) {
+            float rim = saturate(0.06f + 1.2f * powf(1.0f - facing, 3.0f));
+            out.sharp = fog_over(w, mix(c2 * -k.mirror, k.albedo * 2.0f + v3(w.ambient) * 0.8f, rim) + shine(w, k, n, d, direct), far_m, d);
+            return out;
+        }
         V3 tint = k.mirror > 0.3f && k.mirror < 0.8f ? mix(v3(1.0f), k.albedo, 0.5f) : v3(1.0f);
         c = c + c2 * tint * mirror;
     }

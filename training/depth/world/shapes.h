@@ -244,6 +244,12 @@ HD bool cut_away(int cutout, float x, float y, V3 half, float seed) {
                 }
             return true;
         }
+        case MESH:
+        case LATTICE: {  // wires both ways, equally many on cards of any size; `seed` sets pitch and thickness
+            float n = 6.0f + 18.0f * seed, wire = 0.5f - (0.04f + 0.14f * fractf(seed * 13.0f)), k = half.y / half.x;
+            float u = cutout == MESH ? (x + y * k) * n : x * n, v = cutout == MESH ? (x - y * k) * n : y * k * n;
+            return fabsf(fractf(u) - 0.5f) < wire && fabsf(fractf(v) - 0.5f) < wire;
+        }
         case SCROLL: {  // carved ornament
             float v = noise2(fabsf(x) * 6.0f, y * 9.0f, (int)(seed * 997.0f));
             return fabsf(v - 0.5f) > 0.16f && fabsf(x) < 0.9f && fabsf(y) < 0.95f;

@@ -34,8 +34,8 @@ HD bool hit_field(const World &w, const float *fields, V3 o, V3 d, float t0, flo
     float limit = fminf(t1, 1.6f * w.field_size / speed);
     float above = o.y + d.y * x - field_height(w, fields, o.x + d.x * x, o.z + d.z * x);
     if (above < 0.0f) return false;
-    for (int i = 0; i < 110; i++) {
-        float step = fmaxf(above * 0.45f, 0.02f + 0.006f * x * speed) / speed;
+    for (int i = 0; i < 110; i++) {  // level rays over flat ground hurry after a while, or they would end before the hills
+        float step = fmaxf(above * 0.45f, 0.02f + (i < 50 ? 0.006f : 0.07f) * x * speed) / speed;
         before = x;
         x += step;
         if (x > limit) return false;

@@ -1,0 +1,1 @@
+"""The built-in depth network. Nothing is imported here: where it is trained, `model` lies beside few libraries."""
