@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import json
 import sys
 from pathlib import Path
 
@@ -63,6 +64,24 @@ def test_sky_where_there_is_none_costs_depth_and_is_counted_indoors():
     assert row["delta1"] < 0.95
 
 
+def test_a_few_wild_pixels_do_not_move_the_alignment():
+    w = world()
+    depth = w.depth.copy()
+    depth[30:34, 50:60] *= 50
+    assert score(w, prediction(depth, w.K_33))["delta1"] > 0.97
+
+
+def test_confidence_that_is_low_where_depth_is_wrong_ranks_the_errors():
+    w = world()
+    noise = np.random.default_rng(1).normal(size=w.depth.shape)
+    p = prediction(w.depth * np.exp(0.3 * noise), w.K_33)
+    honest = DepthPrediction(p.depth, np.exp(-np.abs(noise)).astype(np.float32), p.K_33)
+    lying = DepthPrediction(p.depth, 1 - np.exp(-np.abs(noise)).astype(np.float32), p.K_33)
+    assert score(w, honest)["error_rank"] > 0.9
+    assert score(w, lying)["error_rank"] < -0.9
+    assert "error_rank" not in score(w, p)
+
+
 def test_half_of_the_sky_is_half_of_the_iou():
     w = world()
     depth = w.depth.copy()
@@ -89,6 +108,14 @@ def test_means_leave_out_what_a_picture_cannot_have():
     assert "| a | 2.000 |  |" in depth_worlds.table({"a": mean}, "engine")
 
 
+def test_kinds_of_scenes_have_means_of_their_own():
+    rows = {"street": {"delta1": 0.6}, "courtyard": {"delta1": 0.8}, "lake": {"delta1": 0.3}}
+    kinds = depth_worlds.families(rows)
+    assert kinds["all streets"]["delta1"] == pytest.approx(0.7)
+    assert kinds["all landscapes"] == {"delta1": 0.3}
+    assert kinds["all rooms"] == {}
+
+
 def test_pictures_of_other_shapes_fit_on_one_sheet():
     w = world()
     tall = World(w.name, w.rgb[:, :30], w.depth[:, :30], w.K_33, False)
@@ -112,6 +139,12 @@ def test_every_build_function_is_in_the_catalogue_once():
     listed = [(s.family, s.name) for s in SCENES]
     assert set(listed) == built
     assert len(listed) == len(set(listed)) >= 16
+
+
+def test_the_hand_made_prior_was_judged_on_every_scene():
+    kept = json.loads(depth_worlds.PRIOR.read_text())
+    assert set(kept) == {s.name for s in SCENES}
+    assert all({"absrel", "delta1", "fov_error"} <= set(row) for row in kept.values())
 
 
 def test_cameras_differ_and_the_catalogue_needs_no_blender():

@@ -69,7 +69,7 @@ SCENES: tuple[Scene, ...] = (
     Scene("square_with_people", "streets", (-3.5, -9, 1.65), (0.4, 4, 1.3), 62, seed=12, roll=2),
     Scene("mountains", "landscapes", (0, -900, 60), (60, 600, 170), 55, look=_CRISP, seed=13),
     Scene("meadow", "landscapes", (0, -12, 1.5), (3, 20, 2.0), 72, tone="Filmic", seed=14),
-    Scene("forest_path", "landscapes", (0.2, -9, 1.4), (0.5, 6, 1.6), 74, look=_SOFT, seed=15),
+    Scene("forest_path", "landscapes", (0.2, -9, 1.4), (0.5, 6, 1.6), 74, look=_SOFT, brighter=-0.5, seed=15),
     Scene("lake", "landscapes", (-4.5, -9, 2.4), (3, 30, 1.2), 84, size=(640, 360), seed=16),
     Scene(
         "beach_from_dune", "landscapes", (0, -34, 11.5), (9, 20, 1.5), 62, tone="Filmic", seed=17, roll=1.5

@@ -95,16 +95,12 @@ def build_meadow(rng):
 
     soil = spotted("#56642c", "#8b8a45", 0.6, 0.95, 0.35, 0.65)
     sheet(lambda u, v: _lifted((u - 0.5) * (60 + 900 * v), -16 + 620 * v**2, height), (150, 150), soil)
-    blades = [things.grass(2.4, 2600, 0.42, leaf("#54701f", "#a8a24c"), i) for i in range(3)]
-    for i in range(-5, 6):
-        for j in range(11):
-            x, y = 2.2 * i + rng.uniform(-0.3, 0.3), -11 + 2.2 * j
-            if abs(x - 0.25 * (y + 12) - 0.4) > 1.1:
-                put(
-                    blades[(i * 3 + j) % 3],
-                    (x, y, float(height(np.array(x), np.array(y))) - 0.04),
-                    90 * (i + j),
-                )
+    random = np.random.default_rng(14)
+    x, y = random.uniform(-13, 13, 300_000), -13.5 + 36 * random.uniform(0, 1, 300_000) ** 1.5
+    off_path = np.abs(x - 0.25 * (y + 12) - 0.4 - 0.25 * np.sin(y)) > random.uniform(0.35, 0.6, len(x))
+    x, y = x[off_path], y[off_path]
+    foot = np.stack([x, y, height(x, y) - 0.03], 1)
+    things.blades(foot, 0.42, leaf("#54701f", "#a8a24c"), random)
     straw = spotted("#c9a55a", "#a8833f", 14, 0.95, bump=0.03)
     for x, y, t in ((4.5, 7, 20), (-6, 13, -30), (11, 22, 65), (-2, 33, 10), (20, 46, 30)):
         lathe(
@@ -214,7 +210,7 @@ def build_forest_path(rng):
         leaf("#7a4a1c", "#b8863a"),
         random,
     )
-    light.daylight(40, 25, 0.25, 0.2, 5, 3)
+    light.daylight(44, 62, 0.35, 0.2, 5, 3)
 
 
 def build_lake(rng):

@@ -245,6 +245,18 @@ def glow(colour: Colour, strength: float):
     return material
 
 
+def blind(bright: Colour, dark: Colour, per_metre: float, strength: float):
+    """A pleated blind with daylight behind it, its folds level."""
+    material, tree = _start()
+    folds = add(
+        tree, "TexWave", {"Vector": here(tree), "Scale": per_metre / 6.28}, bands_direction="Z"
+    ).outputs[1]
+    colour = blend(tree, folds, dark, bright)
+    light = add(tree, "Emission", {"Color": colour, "Strength": strength})
+    add(tree, "OutputMaterial", {"Surface": light.outputs[0]})
+    return material
+
+
 def slope(flat: Colour, steep: Colour, top: Colour, top_from: float, top_to: float, scale=0.02):
     """Ground by its slope, and another colour above a height (metres): rock, grass and snow."""
     material, tree = _start()

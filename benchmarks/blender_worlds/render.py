@@ -47,6 +47,7 @@ def settings(scene: Scene, threads: int) -> None:
         scene.height,
         100,
     )
+    s.render.use_persistent_data = True  # three renderings of one scene
     s.render.threads_mode, s.render.threads = "FIXED", threads
     s.render.image_settings.file_format, s.render.image_settings.color_mode = "PNG", "RGB"
     c = s.cycles

@@ -9,6 +9,7 @@ import numpy as np
 from . import light, things
 from .build import ball, box, cushion, group, lathe, prism, put, rod, sheet, text, tube
 from .materials import (
+    blind,
     brick,
     carpet,
     fabric,
@@ -101,7 +102,11 @@ def build_living_room(rng):
     for y in (0.0, 1.7):
         things.curtain(0.9, 2.35, 7, linen, (-3.05, y, 0.08), 90)
     rod((-3.05, -0.6, 2.45), (-3.05, 2.3, 2.45), 0.014, oak)
-    box((0.03, 1.0, 1.6), (-3.16, 0.85, 0.7), glow("#dfeaf5", 5), 0)
+    box((0.03, 1.0, 1.6), (-3.16, 0.85, 0.7), blind("#efe4cc", "#a8977a", 60, 1.6), 0)
+    for y in (0.32, 1.38):
+        box((0.06, 0.06, 1.72), (-3.15, y, 0.64), white, 0.006)
+    for z in (0.64, 2.3):
+        box((0.08, 1.12, 0.06), (-3.15, 0.85, z), white, 0.006)
     light.panel((-2.9, 0.85, 1.6), (0, 0.5, 0.6), (1.2, 1.6), "#e8f0ff", 90)
     light.bulb((0.55, 2.6, 1.45), "#ffd39a", 30, 0.1)
     light.panel((0, -1, 2.5), (0, 0, 0), (2, 2), "#fff3e0", 40)

@@ -155,7 +155,7 @@ def build_street_at_sunset(rng):
 def build_courtyard(_rng):
     stone, sand = spotted("#b9ab90", "#9c8d72", 4, 0.9), spotted("#d8c59c", "#c2a877", 2, 0.9)
     flags = brick("#a09480", "#b3a78f", "#6b6353", (0.8, 0.5), False, 0.5, 0.7, 0.02)
-    box((60, 60, 0.2), (0, 0, -0.2), flags, 0)
+    box((600, 600, 0.2), (0, 0, -0.2), flags, 0)
     tiles = stripes("#9c4a2a", "#6d2f1b", 1.5, "X")
     with group("wing") as wing:
         box((18, 5, 3.4), (0, 4.2, 3.4), sand, 0.03)
@@ -213,10 +213,10 @@ def build_courtyard(_rng):
     for x, y, t in ((1.5, -3.1, 80), (3.1, -2.9, -95)):
         put(things.chair(plain("#2e4a42"), metal("#22262a", 0.5)), (x, y, 0), t)
     put(things.person("#b98360", "#3a2a1c", "#e6e0d0", "#7a5a3a", 0.3, 3), (-2.4, -1.6, 0), 40)
-    tube([(-7, -3, 6.2), (-2, -1, 5.3), (3, 1, 5.2), (7.5, 2.5, 6.2)], 0.01, plain("#202020"))
+    rope = [(-7 + 14.5 * t, -3 + 5.5 * t, 6.2 - 3.7 * t * (1 - t)) for t in np.linspace(0, 1, 51)]
+    tube(rope, 0.01, plain("#202020"), straight=True)
     for i in range(7):
-        t = 0.1 + 0.12 * i
-        at = (-7 + 14.5 * t, -3 + 5.5 * t, 6.2 - 3.2 * t * (1 - t) * 1.15)
+        at = rope[5 + 6 * i]
         colour = fabric(("#d8d4c8", "#b8433a", "#3a6a8f")[i % 3], "#e8e4da")
         sheet(lambda u, v: ((u - 0.5) * 0.7, 0.05 * np.sin(9 * u) * v, -v * 0.9), (14, 8), colour, at, 21)
     light.daylight(58, 215, 0.2, 0.1, seed=9)

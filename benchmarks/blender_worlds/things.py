@@ -187,17 +187,18 @@ def fir(height, bark, needles, seed):
             z = height * (0.14 + 0.85 * i / levels)
             reach = 0.24 * height * (1 - i / levels) ** 0.9 + 0.1
             for _ in range(12):
-                a = random.uniform(0, 2 * math.pi)
+                a, level = random.uniform(0, 2 * math.pi), z + random.uniform(-0.5, 0.5) * height / levels
                 out = np.array([math.cos(a), math.sin(a), 0])
                 side = np.array([-math.sin(a), math.cos(a), 0])
                 r = reach * random.uniform(0.7, 1.1)
-                steps = np.linspace(0.05, 1, 9)
-                for t in steps:
-                    middle = out * r * t + (0, 0, z - 0.28 * r * t * t)
+                for t in np.linspace(0.05, 1, 9):
+                    middle = out * r * t + (0, 0, level - 0.28 * r * t * t)
                     w = 0.3 * r * (1.1 - t) + 0.04
                     for s in (-1, 1):
-                        tip = middle + side * s * w + out * 0.12 * r - (0, 0, 0.12 * w)
-                        cards.append([middle, middle + out * 0.09 * r, tip, tip - out * 0.07 * r])
+                        hang = random.uniform(-0.2, 1.1) * w
+                        tip = middle + side * s * w + out * 0.12 * r - (0, 0, hang)
+                        foot = middle + out * 0.09 * r - (0, 0, 0.05 * r)
+                        cards.append([middle, foot, tip, tip - out * 0.07 * r + (0, 0, 0.04 * r)])
         triangles(np.array(cards), needles)
     return made
 
@@ -206,16 +207,21 @@ def grass(area, count, height, material, seed):
     """Blades on a square of `area` metres around the origin."""
     random = np.random.default_rng(seed)
     foot = np.concatenate([random.uniform(-area / 2, area / 2, (count, 2)), np.zeros((count, 1))], 1)
+    with group("grass") as made:
+        blades(foot, height, material, random)
+    return made
+
+
+def blades(foot, height, material, random):
+    """A bent blade of grass on each of the (N, 3) places, about `height` tall."""
+    count = len(foot)
     side = random.normal(size=(count, 3)) * (1, 1, 0)
     side *= 0.008 / np.linalg.norm(side, axis=1, keepdims=True)
     tall = height * random.uniform(0.5, 1.3, (count, 1))
     middle = foot + random.normal(scale=0.1, size=(count, 3)) * (1, 1, 0) * tall + (0, 0, 0.6) * tall
-    tip = foot + random.normal(scale=0.35, size=(count, 3)) * (1, 1, 0) * tall + (0, 0, 1) * tall
-    with group("grass") as made:
-        triangles(
-            np.stack([foot - side, foot + side, middle + 0.7 * side, tip, middle - 0.7 * side], 1), material
-        )
-    return made
+    tip = middle + random.normal(scale=0.25, size=(count, 3)) * (1, 1, 0) * tall + (0, 0, 0.4) * tall
+    triangles(np.stack([foot - side, foot + side, middle + 0.7 * side, middle - 0.7 * side], 1), material)
+    triangles(np.stack([middle - 0.7 * side, middle + 0.7 * side, tip], 1), material)
 
 
 def pot_plant(height, seed, pot="#b5603c"):
@@ -383,14 +389,19 @@ def person(skin_colour, hair, top, trousers, pose=0.0, seed=0):
     p = pose
     flesh, coat, legs = plain(skin_colour, 0.5), fabric(top, top, 90), fabric(trousers, trousers, 90)
     with group("person") as made:
-        torso = [((0, 0, 0.93), 0.15), ((0, 0, 1.15), 0.135), ((0, 0.01, 1.38), 0.15), ((0, 0.01, 1.5), 0.07)]
+        torso = [
+            ((0, 0, 0.88), 0.155),
+            ((0, 0, 1.15), 0.135),
+            ((0, 0.01, 1.38), 0.15),
+            ((0, 0.01, 1.5), 0.07),
+        ]
         arms = []
         for s in (-1, 1):
             arms += [((s * 0.19, 0.02, 1.42), 0.065), ((s * 0.26, 0.02 + s * p * 0.14, 1.15), 0.05)]
-            arms += [((s * 0.24, -0.1 + s * p * 0.3, 0.94), 0.042)]
+            arms += [((s * 0.24, -0.12 + s * p * 0.33, 0.89), 0.045)]
         bones = [(0, 1), (1, 2), (2, 3), (2, 4), (4, 5), (5, 6), (2, 7), (7, 8), (8, 9)]
         skin(torso + arms, bones, coat, (0, 0, 0))
-        lower, links = [((0, 0, 0.97), 0.14)], []
+        lower, links = [((0, 0, 1.02), 0.13)], []
         for s in (-1, 1):
             i = len(lower)
             lower += [((s * 0.1, 0, 0.86), 0.105), ((s * 0.11, -0.05 - s * p * 0.2, 0.5), 0.07)]
@@ -399,7 +410,7 @@ def person(skin_colour, hair, top, trousers, pose=0.0, seed=0):
         skin(lower, links, legs, (0, 0, 0))
         for s in (-1, 1):
             cushion((0.1, 0.27, 0.1), (s * 0.11, -s * p * 0.32 - 0.05, 0), plain("#2b211c", 0.4))
-            ball(0.055, (s * 0.24, -0.13 + s * p * 0.34, 0.86), flesh, 1.3)
+            ball(0.045, (s * 0.24, -0.135 + s * p * 0.345, 0.86), flesh, 1.7)
         head = [((0, 0.01, 1.5), 0.055), ((0, 0.0, 1.58), 0.075), ((0, -0.01, 1.68), 0.095)]
         skin(head, [(0, 1), (1, 2)], flesh, (0, 0, 0))
         ball(0.016, (0, -0.115, 1.645), flesh, 1.4)
