@@ -419,6 +419,14 @@ def test_a_prediction_is_copied_not_changed():
     assert np.isnan(mine.depth[0, 1])
 
 
+def test_a_prediction_may_lie_in_memory_column_by_column():
+    depth = np.where(np.arange(9) < 4, np.nan, 2).astype(np.float32) * np.ones((8, 1), np.float32)
+    by_column = DepthPrediction(np.asfortranarray(depth), np.asfortranarray(GOOD.confidence), GOOD.K_33)
+    out = call_depth(DepthOf(lambda *_: by_column), BLACK, None, SMALL)
+    assert np.array_equal(out.depth, np.where(np.isnan(depth), np.inf, depth))
+    assert np.array_equal(out.confidence, np.isfinite(out.depth))
+
+
 def test_a_far_depth_is_kept_as_a_float():
     far = DepthPrediction(np.full((8, 9), 70_000.25, np.float32), GOOD.confidence, GOOD.K_33)
     out = call_depth(DepthOf(lambda *_: far), BLACK, None, SMALL)

@@ -269,3 +269,34 @@ def test_views_drawn_together_are_those_drawn_alone(harmonics):
     for i, view in enumerate(views):
         assert torch.equal(drawn[0][i], render_view(splats, view, CPU).rgb)
     assert torch.equal(drawn[0][0], drawn[0][1]) is False
+
+
+META = torch.device("meta")
+"""Stands for a GPU where only who is asked for what can be looked at."""
+
+
+def test_new_splats_travel_alone_to_a_device_that_has_the_older_ones(monkeypatch):
+    older, newer = wall(), wall(3.0)
+    there = resident(older, META)
+    sent = []
+    copy = Tensor.to
+    monkeypatch.setattr(Tensor, "to", lambda t, *args, **kw: sent.append(len(t)) or copy(t, *args, **kw))
+    both = keeping.joined(older, newer, META)
+    assert set(sent) == {len(newer)}
+    ready = resident(both, META)
+    assert set(sent) == {len(newer)} and len(ready.opacities) == len(both) == len(older) + len(newer)
+    assert resident(older, META) is there
+
+
+def test_joined_splats_are_those_that_were_joined():
+    older, newer = wall(), wall(3.0)
+    both = keeping.joined(older, newer, torch.device("cpu"))
+    for name, tensor in both.tensors():
+        assert torch.equal(tensor, torch.cat([getattr(older, name), getattr(newer, name)]))
+
+
+def test_what_is_forgotten_is_copied_again():
+    splats = wall()
+    first = resident(splats, META)
+    keeping.forget()
+    assert resident(splats, META) is not first

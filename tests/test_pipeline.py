@@ -379,8 +379,31 @@ def test_an_inpainters_steps_are_progress_of_its_stage():
         if getattr(event, "stage", "") == "outpaint" and isinstance(event, Progress)
     ]
     assert told[-1] == (5, 5, None)
-    expanded = [event for event in events if isinstance(event, Progress) and event.stage == "expanded"]
-    assert slow.pictures > 1 and any((event.step, event.total) == (5, 5) for event in expanded)
+    assert slow.pictures > 1 and "expanded" in {
+        event.stage for event in events if isinstance(event, Progress)
+    }
+
+
+@pytest.mark.usefixtures("quick")
+def test_painting_and_training_of_a_frame_are_one_bar_that_never_runs_back():
+    bars = [[]]
+
+    def listen(event):
+        if isinstance(event, StageStarted):
+            bars.append([])
+        elif isinstance(event, Progress) and event.stage in ("expanded", "closing"):
+            bars[-1].append((event.step, event.total))
+
+    made = ScenePipeline(
+        SceneConfig(**COARSE), inpainter=SlowInpainter(), depth=worlds.OracleDepth(room(), K_33)
+    )
+    made.run(picture(room()), sideways(), on_event=listen)
+    told = [bar for bar in bars if bar]
+    assert told and all(bar[0][0] == 1 and len(bar) > 1 for bar in told)  # painting, and then training
+    for bar in told:
+        assert bar == sorted(bar)
+        assert {total for _, total in bar} == {5 + pipeline.GROW_SCHEDULE.steps}
+        assert bar[-1][0] > 5
 
 
 @pytest.mark.usefixtures("quick")

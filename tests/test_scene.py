@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -17,7 +19,7 @@ from splinescape.coarse.expand import call_depth
 from splinescape.depth import DepthPrediction
 from splinescape.engines import rasterizer
 from splinescape.errors import InputError
-from splinescape.scene.edges import occlusion_edges
+from splinescape.scene.edges import inverse_depth, occlusion_edges
 from splinescape.scene.lift import FOOTPRINT, lift_frame
 from splinescape.scene.meta import SceneMeta
 from splinescape.scene.occlusion import TOLERANCE, already_seen, push_behind
@@ -26,6 +28,7 @@ from splinescape.scene.render import render_view
 from splinescape.scene.rims import clean_rims, far_rims
 from splinescape.scene.scene import Scene
 from splinescape.scene.shell import INSIDE, keep_inside, shell_radius
+from splinescape.scene.silhouette import tuck_in
 from splinescape.scene.splats import Splats
 
 
@@ -277,15 +280,36 @@ def test_already_seen_are_the_points_that_an_older_frame_brought():
     assert not already_seen(old.depth * 1.5, everything, old.K_33, np.eye(4), [old]).any()
 
 
+def test_splats_do_not_depend_on_the_number_of_threads(monkeypatch):
+    rng = np.random.default_rng(0)
+    depth = np.where(np.arange(300) < 130, 2.0, 6.0) * np.exp(rng.normal(0, 0.01, (256, 1)))
+    depth[:40] = np.inf
+    new = frame(depth, rng.random((256, 300, 3)), cam_T_world=look_at((0.4, 0, 0), (0, 0, 4)))
+    old = frame(np.where(np.arange(300) < 150, 2.5, 5.0) * np.ones((256, 1)))
+
+    def made():
+        pushed = push_behind(new.depth, new.inpaint, new.K_33, new.cam_T_world, [old, old], 300.0)
+        splats = tuck_in(lift_frame(replace(new, depth=pushed), 300.0).splats, [old])
+        seen = already_seen(new.depth, new.inpaint, new.K_33, new.cam_T_world, [old])
+        return [pushed, seen, *(tensor.numpy() for _, tensor in splats.tensors())]
+
+    monkeypatch.setenv("SPLINESCAPE_THREADS", "1")
+    alone = made()
+    for threads in ("2", "7"):
+        monkeypatch.setenv("SPLINESCAPE_THREADS", threads)
+        assert all(np.array_equal(a, b) for a, b in zip(made(), alone, strict=True))
+
+
 def test_background_beside_a_silhouette_takes_clean_background_colour():
     depth = np.full((20, 30), 5.0, np.float32)
     depth[:, 15:] = 2.0
     rgb = np.zeros((20, 30, 3), np.float32)
     rgb[:, 15:] = (1, 0, 0)
     rgb[:, 14] = (0.5, 0, 0)  # the camera mixes the two
-    rims = far_rims(depth)
+    w = inverse_depth(depth)
+    rims = far_rims(w, occlusion_edges(depth))
     assert np.array_equal(np.flatnonzero(rims.any(0)), [14])
-    clean = clean_rims(rgb, depth, rims)
+    clean = clean_rims(rgb, w, rims)
     assert (clean[:, 14] == 0).all()
     assert np.array_equal(clean[:, 15:], rgb[:, 15:])
 

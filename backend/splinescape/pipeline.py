@@ -308,6 +308,7 @@ class _Run:
         """Add what `view` uncovers; no frame when there is nothing to add."""
         before = Grown(done.splats, done.fixed_colors)
         seed = self.config.seed + len(done.frames)
+        painting, training = self._frame_steps(phase, GROW_SCHEDULE.steps)
         frame = expand_view(
             view,
             done.frames,
@@ -315,7 +316,7 @@ class _Run:
             shell,
             self.engines,
             seed,
-            self._picture_steps(phase),
+            painting,
             self.cancel,
         )
         if frame is None:
@@ -327,7 +328,7 @@ class _Run:
             shell,
             self.engines.rasterizer,
             GROW_SCHEDULE,
-            self._steps(phase),
+            training,
             self.cancel,
         )
         return (None if grown is before else frame), grown
@@ -389,6 +390,21 @@ class _Run:
                 self.emit(Progress(stage, step, total, eta_s))
 
         return on_step
+
+    def _frame_steps(
+        self, stage: str, to_train: int
+    ) -> tuple[Callable[[int, int], None], Callable[[int, int, float | None], None]]:
+        """For an inpainter and for the training after it, counted together: one bar, which never runs back."""
+        steps, painted = self._steps(stage), [0]
+
+        def painting(step: int, total: int) -> None:
+            painted[0] = total
+            steps(step, total + to_train, None)
+
+        def training(step: int, total: int, eta_s: float | None) -> None:
+            steps(painted[0] + step, painted[0] + total, eta_s)
+
+        return painting, training
 
     def _picture_steps(self, stage: str) -> Callable[[int, int], None]:
         """For an inpainter; how long its picture still takes is not guessed."""

@@ -11,10 +11,9 @@ from splinescape.jit import njit, run_chunks
 
 _MIN_SAMPLES = 10
 _ROUNDS = 50
-_SUBSET = 200_000
-_PAIRS = 512
-_PROBES = 2000
-_BINS = 2**15
+_SUBSET = 20_000
+_PAIRS = 256
+_PROBES = 1000
 
 
 @dataclass(frozen=True)
@@ -78,64 +77,31 @@ def _least_median(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float
     shift = y[i] - slope * x[i]
     probe = rng.integers(0, len(x), min(len(x), _PROBES))
     medians = np.empty(len(slope))
-    run_chunks(_residual_medians, len(slope), slope, shift, x[probe], y[probe], medians)
+    run_chunks(_residual_medians, len(slope), slope, shift, x[probe], y[probe], medians, smallest=2)
     best = int(np.argmin(medians))
     return float(slope[best]), float(shift[best])
 
 
 class _Line:
-    """Re-weighted least squares; its passes over the samples write where the last ones wrote."""
+    """Re-weighted least squares; its passes over the samples write where the last ones wrote.
+
+    The samples are few enough for one thread: handing parts of them to others would cost more than it gains.
+    """
 
     def __init__(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
         self._x, self._y = x, y
-        self._residual, self._size, self._share, self._xx, self._xy = (np.empty_like(x) for _ in range(5))
+        self._residual, self._size = np.empty_like(x), np.empty_like(x)
         self.weights = np.ones_like(x)
 
     def residual_median(self, scale: float, shift: float) -> float:
         """Median size of the residuals, relative to the target."""
-        run_chunks(_residuals, len(self._x), self._x, self._y, scale, shift, self._residual, self._size)
-        return _median(self._size)
+        _residuals(self._x, self._y, scale, shift, self._residual, self._size)
+        return float(np.median(self._size))
 
     def fitted(self, cut: float) -> tuple[float, float]:
         """The line after weighting by Tukey's biweight, zero from a residual of `cut` on."""
-        x, y, share = self._x, self._y, self._share
-        run_chunks(_biweights, len(x), self._residual, y, cut, self.weights, share)
-        total = share.sum()
-        mx, my = (share @ x) / total, (share @ y) / total
-        run_chunks(_moments, len(x), x, y, mx, my, self._xx, self._xy)
-        variance = share @ self._xx
-        scale = float((share @ self._xy) / variance) if variance > 0 else np.nan
-        return scale, float(my - scale * mx)
-
-
-def _median(sizes: NDArray[np.float64]) -> float:
-    """Median of positive numbers, as `np.median` has it, from the few that lie close to it."""
-    low, high = (len(sizes) - 1) // 2, len(sizes) // 2
-    counts = np.zeros(_BINS, np.int64)
-    _count_sizes(sizes.view(np.int64), counts)
-    below = np.cumsum(counts)
-    first, last = np.searchsorted(below, [low, high], "right")
-    start = below[first - 1] if first else 0
-    close = np.empty(below[last] - start)
-    _gather(sizes, sizes.view(np.int64), first, last, close)
-    close.partition([low - start, high - start])
-    return float((close[low - start] + close[high - start]) / 2)
-
-
-@njit
-def _count_sizes(bits, counts):  # type: ignore[no-untyped-def]
-    """The bits of positive numbers are in the order of the numbers; the upper 16 tell them apart within 6 %."""
-    for i in range(len(bits)):
-        counts[bits[i] >> 48] += 1
-
-
-@njit
-def _gather(sizes, bits, first, last, close):  # type: ignore[no-untyped-def]
-    n = 0
-    for i in range(len(bits)):
-        if first <= bits[i] >> 48 <= last:
-            close[n] = sizes[i]
-            n += 1
+        scale, shift = _weighted_line(self._x, self._y, self._residual, cut, self.weights)
+        return float(scale), float(shift)
 
 
 @njit
@@ -148,27 +114,32 @@ def _residual_medians(start, stop, slope, shift, x, y, medians):  # type: ignore
 
 
 @njit
-def _residuals(start, stop, x, y, scale, shift, residual, size):  # type: ignore[no-untyped-def]
-    for i in range(start, stop):
+def _residuals(x, y, scale, shift, residual, size):  # type: ignore[no-untyped-def]
+    for i in range(len(x)):
         residual[i] = (scale * x[i] + shift - y[i]) / y[i]
         size[i] = abs(residual[i])
 
 
 @njit
-def _biweights(start, stop, residual, y, cut, weights, share):  # type: ignore[no-untyped-def]
-    for i in range(start, stop):
+def _weighted_line(x, y, residual, cut, weights):  # type: ignore[no-untyped-def]
+    """Scale (nan where all x are alike) and shift; moments are taken about the means, which loses no digits."""
+    total = sx = sy = 0.0
+    for i in range(len(x)):
         ratio = residual[i] / cut
         inside = max(1.0 - ratio * ratio, 0.0)
         weights[i] = inside * inside
-        share[i] = weights[i] / (y[i] * y[i])
-
-
-@njit
-def _moments(start, stop, x, y, mx, my, xx, xy):  # type: ignore[no-untyped-def]
-    for i in range(start, stop):
+        share = weights[i] / (y[i] * y[i])
+        total, sx, sy = total + share, sx + share * x[i], sy + share * y[i]
+    if total <= 0:
+        return np.nan, np.nan
+    mx, my = sx / total, sy / total
+    sxx = sxy = 0.0
+    for i in range(len(x)):
+        share = weights[i] / (y[i] * y[i])
         dx = x[i] - mx
-        xx[i] = dx * dx
-        xy[i] = dx * (y[i] - my)
+        sxx, sxy = sxx + share * dx * dx, sxy + share * dx * (y[i] - my)
+    scale = sxy / sxx if sxx > 0 else np.nan
+    return scale, my - scale * mx
 
 
 def _ratio(source: NDArray[np.floating], target: NDArray[np.floating]) -> AffineFit:

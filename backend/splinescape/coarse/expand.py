@@ -8,24 +8,24 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from threading import Event as CancelEvent
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from splinescape.align import align_depth
 from splinescape.camera.view import View
+from splinescape.coarse.compose import as_shown, floating, paste
 from splinescape.coarse.scoring import HOLE_ALPHA, hole_mask
 from splinescape.depth import DepthEstimator, DepthPrediction
 from splinescape.errors import InputError
 from splinescape.inpaint import Inpainter
 from splinescape.raster import Rasterizer, is_batched
-from splinescape.scene.edges import occlusion_edges
+from splinescape.scene.edges import inverse_depth
 from splinescape.scene.frame import Frame
 from splinescape.scene.lift import lift_frame
 from splinescape.scene.occlusion import already_seen, push_behind
 from splinescape.scene.ramps import snap_ramps
 from splinescape.scene.render import render_together, render_view
-from splinescape.scene.resident import resident
+from splinescape.scene.resident import joined, resident
 from splinescape.scene.rims import clean_rims
 from splinescape.scene.shell import INSIDE, keep_inside
 from splinescape.scene.silhouette import tuck_in
@@ -88,7 +88,9 @@ def call_inpainter(
             f"the inpainting engine {type(engine).__name__} returned {filled.dtype}{filled.shape}; "
             f"it must return uint8{rgb_hw3.shape}"
         )
-    return np.where(mask_hw[..., None], filled, rgb_hw3)
+    out = rgb_hw3.copy()
+    paste(filled, mask_hw, out)
+    return out
 
 
 def call_depth(
@@ -101,8 +103,8 @@ def call_depth(
     """
     given = None if K_33 is None else K_33.astype(np.float32)
     prediction = engine.predict(rgb_hw3, K_33=given, view=view)
-    depth = np.array(prediction.depth, np.float32)
-    confidence = np.array(prediction.confidence, np.float32)
+    depth = np.array(prediction.depth, np.float32, order="C")
+    confidence = np.array(prediction.confidence, np.float32, order="C")
     K = np.asarray(prediction.K_33, np.float32)
     hw = rgb_hw3.shape[:2]
     name = type(engine).__name__
@@ -110,8 +112,8 @@ def call_depth(
         raise InputError(f"the depth engine {name} returned depth {depth.shape}; it must be {hw}")
     if K.shape != (3, 3) or not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
         raise InputError(f"the depth engine {name} returned impossible intrinsics {K.tolist()}")
-    unknown = ~(np.isfinite(depth) & (depth > 0)) | ~(confidence > 0)
-    depth[unknown], confidence[unknown] = np.inf, 0
+    unknown = np.flatnonzero(~((depth > 0) & (depth < np.inf) & (confidence > 0)))
+    depth.reshape(-1)[unknown], confidence.reshape(-1)[unknown] = np.inf, 0
     return DepthPrediction(snap_ramps(depth, rgb_hw3), np.clip(confidence, 0, 1), K, prediction.normals)
 
 
@@ -138,46 +140,32 @@ def expand_view(
     K, cam = np.asarray(view.K_33, np.float64), np.asarray(view.cam_T_world, np.float64)
     rendering = render_view(splats, view, engines.rasterizer)
     alpha = rendering.alpha.numpy()
-    if not (alpha < HOLE_ALPHA).any():
+    empty = alpha < HOLE_ALPHA
+    if not empty.any():
         return None
     mask = hole_mask(alpha)
-    known_rgb = rendering.rgb.numpy() / np.maximum(alpha, HOLE_ALPHA)[..., None]
-    known_u8 = np.round(np.clip(known_rgb, 0, 1) * 255).astype(np.uint8)
-    known_depth = rendering.depth.numpy()
-    known_depth = np.where((known_depth > 0) & (known_depth < INSIDE * shell), known_depth, np.inf).astype(
-        np.float32
-    )
-    rgb = call_inpainter(engines.inpainter, known_u8, mask, view, seed, known_depth, on_step, cancel)
+    known = as_shown(rendering, HOLE_ALPHA, INSIDE * shell)
+    rgb = call_inpainter(engines.inpainter, known.rgb_u8, mask, view, seed, known.depth, on_step, cancel)
     prediction = call_depth(engines.depth, rgb, view.K_33, view)
-    depth = align_depth(prediction.depth, prediction.confidence, known_depth, ~mask)
+    depth = align_depth(prediction.depth, prediction.confidence, known.depth, ~mask)
     depth = keep_inside(snap_ramps(depth, rgb), shell)
     guessed = depth
     depth = push_behind(guessed, mask, K, cam, frames, shell)
     # A pixel that had to go far back would be a speck of the wrong surface there: it takes its new neighbours' colour.
-    colors = clean_rims(rgb.astype(np.float32) / np.float32(255), depth, depth > _FAR_BACK * guessed)
-    empty = alpha < HOLE_ALPHA
+    moved = depth > _FAR_BACK * guessed
+    colors = clean_rims(np.divide(rgb, 255, dtype=np.float32), inverse_depth(depth), moved)
+    paste(colors, mask, known.rgb)
     fringe = mask & (alpha < _COVERED) & ~empty
     fringe &= ~already_seen(depth, fringe, K, cam, frames)
-    confidence = np.where(np.isfinite(depth), np.where(mask, prediction.confidence, 1), 0).astype(np.float32)
     return Frame(
-        rgb=np.where(mask[..., None], colors, np.clip(known_rgb, 0, 1)).astype(np.float32),
+        rgb=known.rgb,
         depth=depth,
-        confidence=confidence,
+        confidence=np.where(mask, prediction.confidence, np.float32(1)) * np.isfinite(depth),
         inpaint=mask,
-        inpaint_wo_edge=(empty | fringe) & ~_floating(depth),
+        inpaint_wo_edge=(empty | fringe) & ~floating(depth),
         K_33=K,
         cam_T_world=cam,
     )
-
-
-def _floating(depth_hw: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Single pixels cut off from every neighbour by an occlusion edge; lifted, they would hang in the air."""
-    edges = occlusion_edges(depth_hw)
-    if not edges.any():
-        return edges
-    finite = np.where(np.isfinite(depth_hw), depth_hw, 1e9).astype(np.float32)
-    median = cv2.medianBlur(finite, 3)
-    return edges & (np.abs(finite - median) > 0.1 * np.minimum(finite, median))
 
 
 def grow_scene(
@@ -204,7 +192,7 @@ def grow_scene(
     splats, first = grown.splats, len(grown.splats)
     if len(lifted.splats) == 0:
         return grown
-    scene = Splats.concatenate([splats, lifted.splats])
+    scene = joined(splats, lifted.splats, rasterizer.device)
     scene = match_colors(scene, first, frame, lifted.pixels, lifted.fixed, rasterizer)
     views = [_cropped(frame.rgb, frame.inpaint, frame.view, _NEW_SHARE)]
     views += _older_views(splats, scene, frames, rasterizer)

@@ -20,6 +20,7 @@ _GROW = 4
 _MISSED = 5
 _BATCH = 16
 _BATCH_PIXELS = 2**22
+_POSES = 10
 
 
 def hole_mask(alpha_hw: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -113,7 +114,8 @@ def can_see(
     """
     sees = np.zeros(len(cams_T_world), bool)
     cams, Ks = (np.ascontiguousarray(a, np.float64) for a in (cams_T_world, Ks_33))
-    run_chunks(_look, len(sees), np.ascontiguousarray(points), cams, Ks, float(width), float(height), sees)
+    points, size = np.ascontiguousarray(points), (float(width), float(height))
+    run_chunks(_look, len(sees), points, cams, Ks, *size, sees, smallest=_POSES)
     return sees
 
 

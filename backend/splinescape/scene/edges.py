@@ -11,16 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splinescape.jit import run_chunks
-from splinescape.scene.edge_scan import unexplained_jumps
+from splinescape.scene.edge_scan import invert, mark_edges
 
 JUMP = 0.05
 """Unexplained change of inverse depth between neighbours, relative to the nearer one, that counts as an edge."""
 
 
+_ROWS = 64
+"""Rows of a picture that are worth a thread."""
+
+
 def inverse_depth(depth_hw: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return 1/z as (H, W) float32; 0 for +inf, NaN and anything not in front of the camera."""
-    good = np.isfinite(depth_hw) & (depth_hw >= np.finfo(np.float32).tiny)
-    return np.divide(1.0, depth_hw, out=np.zeros(depth_hw.shape, np.float32), where=good)
+    w = np.empty(depth_hw.shape, np.float32)
+    run_chunks(invert, len(w), np.ascontiguousarray(depth_hw, np.float32), w, smallest=_ROWS)
+    return w
 
 
 def occlusion_edges(depth_hw: NDArray[np.float32], jump: float = JUMP) -> NDArray[np.bool_]:
@@ -33,10 +38,11 @@ def occlusion_edges(depth_hw: NDArray[np.float32], jump: float = JUMP) -> NDArra
     Returns:
         (H, W) bool.
     """
-    w = inverse_depth(depth_hw)
-    along, across = np.zeros((2, *w.shape), bool)
-    run_chunks(unexplained_jumps, w.shape[0], w, np.float32(jump), along, across)
-    edges = along | across
-    edges[:, 1:] |= along[:, :-1]
-    edges[1:] |= across[:-1]
+    return edges_of(inverse_depth(depth_hw), jump)
+
+
+def edges_of(w_hw: NDArray[np.float32], jump: float = JUMP) -> NDArray[np.bool_]:
+    """`occlusion_edges` of a depth map whose `inverse_depth` is at hand."""
+    edges = np.empty(w_hw.shape, bool)
+    run_chunks(mark_edges, len(w_hw), w_hw, np.float32(jump), edges, smallest=_ROWS)
     return edges

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from splinescape.camera.intrinsics import rays_through
+from splinescape.jit import run_chunks
 from splinescape.scene.frame import Frame
+from splinescape.scene.occlusion_passes import TOLERANCE as TOLERANCE
+from splinescape.scene.occlusion_passes import Camera, camera_of, push_for, see_for
 from splinescape.scene.shell import INSIDE
 
-TOLERANCE = 1 / 25
-"""How far in front of an older surface a new point may lie, relative to that surface's depth."""
-
-_STEP = 1.05
+_POINTS = 2048
+"""Points that are worth a thread."""
 
 
 def push_behind(
@@ -43,58 +43,32 @@ def push_behind(
     Returns:
         The new depth (H, W).
     """
-    v, u = np.nonzero(moved_hw & np.isfinite(depth_hw))
-    z = depth_hw[v, u].astype(np.float64)
-    world_T_cam = np.linalg.inv(cam_T_world)
-    rays = rays_through(u, v, K_33) @ world_T_cam[:3, :3].T
-    centre = world_T_cam[:3, 3]
-    nearest = [(frame, _seen_depth(frame.depth)) for frame in older]
-    pending = np.arange(len(z))
+    pixels, rays, z = _rays_at(depth_hw, moved_hw, K_33)
+    quiet = np.zeros(len(z), np.int64)
+    seen = [_as_seen(frame, cam_T_world) for frame in older]
     limit = INSIDE * shell_radius
-    while pending.size:
-        points = centre + rays[pending] * z[pending, None]
-        blocked = np.zeros(pending.size, bool)
-        for frame, seen in nearest:
-            blocked |= _in_front(points, frame, seen)
-        pending = pending[blocked]
-        z[pending] *= _STEP
-        gone = z[pending] > limit
-        z[pending[gone]] = np.inf
-        pending = pending[~gone]
-    out = depth_hw.copy()
-    out[v, u] = z
+    # A point rests when all frames in turn had nothing against it: what one of them moved is shown to the others.
+    while seen and (quiet < len(seen)).any():
+        for frame in seen:
+            run_chunks(push_for, len(z), z, rays, quiet, len(seen), limit, *frame, smallest=_POINTS)
+    out = np.array(depth_hw, np.float32, order="C")
+    out.reshape(-1)[pixels] = z
     return out
 
 
-def _seen_depth(depth_hw: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Smallest depth of the 3x3 surroundings: within a pixel of a silhouette a point may belong to the nearer side."""
-    finite = np.where(np.isfinite(depth_hw), depth_hw, 1e30).astype(np.float32)
-    return np.asarray(cv2.erode(finite, np.ones((3, 3), np.uint8)), np.float32)
+def _rays_at(
+    depth_hw: NDArray[np.float32], mask_hw: NDArray[np.bool_], K_33: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
+    """Flat indices (M,) of the pixels of a mask that have depth, their camera-frame rays (M, 3) and depth (M,)."""
+    pixels = np.flatnonzero(mask_hw & np.isfinite(depth_hw))
+    v, u = np.divmod(pixels, depth_hw.shape[1])
+    return pixels, rays_through(u, v, K_33), depth_hw.reshape(-1)[pixels].astype(np.float64)
 
 
-def _in_front(points: NDArray[np.float64], frame: Frame, seen: NDArray[np.float32]) -> NDArray[np.bool_]:
-    z, inside, u, v = project(points, frame)
-    hidden = np.zeros(len(points), bool)
-    hidden[inside] = z[inside] < (1 - TOLERANCE) * seen[v.astype(np.intp), u.astype(np.intp)]
-    return hidden
-
-
-def project(
-    points: NDArray[np.float64], frame: Frame
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
-    """Where world points (M, 3) fall in a frame.
-
-    Returns:
-        Camera z (M,), which points are in front and inside the image (M,) bool, and the pixel coordinates u, v of
-        those that are (pixel centres at +0.5).
-    """
-    cam = points @ frame.cam_T_world[:3, :3].T + frame.cam_T_world[:3, 3]
-    z = cam[:, 2]
-    safe = np.where(z > 1e-6, z, 1)
-    u = frame.K_33[0, 0] * cam[:, 0] / safe + frame.K_33[0, 2]
-    v = frame.K_33[1, 1] * cam[:, 1] / safe + frame.K_33[1, 2]
-    inside = (z > 1e-6) & (u >= 0) & (v >= 0) & (u < frame.width) & (v < frame.height)
-    return z, inside, u[inside], v[inside]
+def _as_seen(frame: Frame, cam_T_world: NDArray[np.float64]) -> tuple[NDArray[np.float32], Camera]:
+    """Depth (H, W) of an older frame, and its camera for points in the new camera's frame."""
+    older_T_new = frame.cam_T_world @ np.linalg.inv(cam_T_world)
+    return np.ascontiguousarray(frame.depth, np.float32), camera_of(older_T_new, frame.K_33)
 
 
 def already_seen(
@@ -111,18 +85,12 @@ def already_seen(
     Returns:
         (H, W) bool.
     """
-    v, u = np.nonzero(mask_hw & np.isfinite(depth_hw))
-    z = depth_hw[v, u].astype(np.float64)
-    world_T_cam = np.linalg.inv(cam_T_world)
-    points = (rays_through(u, v, K_33) * z[:, None]) @ world_T_cam[:3, :3].T + world_T_cam[:3, 3]
-    seen = np.zeros(len(z), bool)
+    pixels, rays, z = _rays_at(depth_hw, mask_hw, K_33)
+    points, seen = rays * z[:, None], np.zeros(len(z), bool)
     for frame in older:
-        ahead, inside, x, y = project(points, frame)
-        ui, vi = x.astype(np.intp), y.astype(np.intp)
-        depth = np.where(np.isfinite(frame.depth), frame.depth, 1e30)
-        seen[inside] |= (np.abs(ahead[inside] - depth[vi, ui]) < TOLERANCE * ahead[inside]) & frame.inpaint[
-            vi, ui
-        ]
+        depth, camera = _as_seen(frame, cam_T_world)
+        source = np.ascontiguousarray(frame.inpaint)
+        run_chunks(see_for, len(z), points, seen, depth, source, camera, smallest=_POINTS)
     out = np.zeros(depth_hw.shape, bool)
-    out[v, u] = seen
+    out.reshape(-1)[pixels] = seen
     return out

@@ -12,9 +12,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from splinescape.jit import njit
+from splinescape.jit import njit, run_chunks
 
+_ROWS = 64
 _REACH = 10
+_BEYOND = 8
+"""Pixels past the reach of a ramp that are looked at."""
+
 _TAIL = 3
 _WINDOW = 3
 _PEAK = 0.02
@@ -63,60 +67,101 @@ def find_ramps(w_hw: NDArray[np.float32], pixel: float) -> Ramps:
     ramps = Ramps(length, near, far, share)
     with np.errstate(divide="ignore"):
         log_z = -np.log(w_hw)
-    for axis in (0, 1):
-        along = [np.ascontiguousarray(np.moveaxis(a, axis, 1)) for a in (w_hw, log_z)]
-        _scan_lines(along[0], along[1], axis, pixel, tuple(ramps))
+    across, along = (np.zeros(w_hw.shape, bool) for _ in range(2))
+    run_chunks(_mark_steep, len(w_hw), log_z, _PEAK / pixel, across, along, smallest=_ROWS)
+    for axis, steep in enumerate((across, along)):
+        lines, at = _by_line(steep, axis)
+        _scan_lines(lines, at, axis, w_hw, log_z, pixel, tuple(ramps))
     return ramps
 
 
 @njit
-def _scan_lines(w_lines, log_z_lines, axis, pixel, ramps):  # type: ignore[no-untyped-def]
-    """Scan (lines, N) for ramps from near to far, forwards and backwards."""
-    n = w_lines.shape[1]
-    for line in range(len(w_lines)):
-        for backwards in (False, True):
-            w = w_lines[line, ::-1].copy() if backwards else w_lines[line].copy()
-            log_z = log_z_lines[line, ::-1].copy() if backwards else log_z_lines[line].copy()
-            low = 0
-            while low < n:
-                high = low
-                while high < n and w[high] > 0:
-                    high += 1
-                if high - low > 1:
-                    _scan_surface(w, log_z, low, high, line, axis, backwards, pixel, ramps)
-                low = high + 1
+def _mark_steep(start, stop, log_z, peak, across, along):  # type: ignore[no-untyped-def]
+    """Mark in rows start <= i < stop the steps to the next row and to the next column where a ramp may be steepest."""
+    h, n = log_z.shape
+    for i in range(start, stop):
+        if i < h - 1:
+            for j in range(n):
+                across[i, j] = peak <= abs(log_z[i + 1, j] - log_z[i, j]) < np.inf
+        for j in range(n - 1):
+            along[i, j] = peak <= abs(log_z[i, j + 1] - log_z[i, j]) < np.inf
+
+
+def _by_line(steep_hw: NDArray[np.bool_], axis: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The line and the place in it of every marked pixel, line by line; columns are lines for axis 0, rows for 1."""
+    y, x = np.divmod(np.flatnonzero(steep_hw), max(steep_hw.shape[1], 1))
+    if axis == 1:
+        return y, x
+    order = np.argsort(x, kind="stable")
+    return x[order], y[order]
 
 
 @njit
-def _scan_surface(w, log_z, low, high, line, axis, backwards, pixel, ramps):  # type: ignore[no-untyped-def]
-    """Scan the pixels low <= i < high, between sky or the ends of the line."""
+def _scan_lines(lines, at, axis, w_hw, log_z_hw, pixel, ramps):  # type: ignore[no-untyped-def]
+    """Scan for ramps from near to far around the steep steps from `at` of `lines`, forwards and backwards."""
+    first = 0
+    while first < len(lines):
+        line, end = lines[first], first
+        while end < len(lines) and lines[end] == line:
+            end += 1
+        for way in (1, -1):
+            # Views with a step that is not known before: one type for rows and columns, forwards and backwards.
+            w = w_hw[::way, line] if axis == 0 else w_hw[line, ::way]
+            log_z = log_z_hw[::way, line] if axis == 0 else log_z_hw[line, ::way]
+            _scan_line(w, log_z, at[first:end], line, axis, way < 0, pixel, ramps)
+        first = end
+
+
+@njit
+def _scan_line(w, log_z, at, line, axis, backwards, pixel, ramps):  # type: ignore[no-untyped-def]
     reach = round(_REACH * pixel)
-    i = low
-    while i < high - 1:
-        if log_z[i + 1] - log_z[i] < _PEAK / pixel or not _is_peak(log_z, i, low, high, pixel):
-            i += 1
+    done = 0
+    for k in range(len(at)):
+        i = len(w) - 2 - at[len(at) - 1 - k] if backwards else at[k]
+        if i < done or log_z[i + 1] < log_z[i]:
             continue
-        a, b = _core(log_z, i, low, high, reach)
-        core = b - a
-        after = b
-        rim = b == high - 1 and high < len(w)
-        i += 1
-        if core > reach:
+        low, high = _surface(w, i, round(_WINDOW * pixel) + 2)
+        if not _is_peak(log_z, i, low, high, pixel):
             continue
-        a, b = _with_tails(w, log_z, a, b, low, high, pixel)
-        if (b - a == 1 and not rim) or a == low or (b == high - 1 and not rim):
-            continue  # clean, or one of the sides is not seen
-        before = _slope(w, a, -1, low, high)
-        behind = 0.0 if rim else _slope(w, b, 1, low, high)
-        if np.log(w[a] / w[b]) < _OVER_NOISE * min(
-            _roughness(w, a, -1, low, high), _roughness(w, b, 1, low, high)
-        ):
-            continue
-        rim = rim and _is_pulled(w, a, b, before, reach)
-        if not rim and not _is_jump(w, a, b, before, behind, core, pixel):
-            continue
-        _note(w, log_z, a, b, before, behind, rim, line, axis, backwards, ramps)
-        i = max(i, after)
+        low, high = _surface(w, i, reach + _BEYOND)
+        done = max(done, _scan_step(w, log_z, i, low, high, line, axis, backwards, pixel, ramps))
+
+
+@njit
+def _surface(w, i, most):  # type: ignore[no-untyped-def]
+    """Ends low <= i < high of the surface around i, between sky or the ends of the line, or `most` pixels away."""
+    low, high = i, i + 1
+    while low > 0 and w[low - 1] > 0 and i - low < most:
+        low -= 1
+    while high < len(w) and w[high] > 0 and high - i < most:
+        high += 1
+    return low, high
+
+
+@njit
+def _scan_step(w, log_z, i, low, high, line, axis, backwards, pixel, ramps):  # type: ignore[no-untyped-def]
+    """Note the ramp whose steepest step is the one from i to i + 1, if there is one; returns where to go on."""
+    reach = round(_REACH * pixel)
+    a, b = _core(log_z, i, low, high, reach)
+    core = b - a
+    after = b
+    rim = b == high - 1 and high < len(w)
+    if core > reach:
+        return i + 1
+    a, b = _with_tails(w, log_z, a, b, low, high, pixel)
+    if (b - a == 1 and not rim) or a == low or (b == high - 1 and not rim):
+        return i + 1  # clean, or one of the sides is not seen
+    before = _slope(w, a, -1, low, high)
+    behind = 0.0 if rim else _slope(w, b, 1, low, high)
+    if np.log(w[a] / w[b]) < _OVER_NOISE * min(
+        _roughness(w, a, -1, low, high), _roughness(w, b, 1, low, high)
+    ):
+        return i + 1
+    rim = rim and _is_pulled(w, a, b, before, reach)
+    if not rim and not _is_jump(w, a, b, before, behind, core, pixel):
+        return i + 1
+    _note(w, log_z, a, b, before, behind, rim, line, axis, backwards, ramps)
+    return max(i + 1, after)
 
 
 @njit

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from splinescape.jit import njit
+from splinescape.jit import njit, run_chunks
 from splinescape.scene.ramp_scan import Ramps
 
 _BY_DEPTH = 4.0
@@ -25,6 +25,8 @@ _NEVER = 1 << 20
 _ROUNDS = 2
 _RADIUS = 6
 _OWN = 0.25
+_PIXELS = 256
+"""Ramp pixels that are worth a thread."""
 
 
 def choose_sides(
@@ -39,16 +41,18 @@ def choose_sides(
     Returns:
         (H, W) inverse depth, the same off the ramps.
     """
-    v, u = np.nonzero(ramps.length)
-    lean = _BY_DEPTH * (0.5 - ramps.share[v, u])
+    at = np.flatnonzero(ramps.length > 0)
+    near, far, share = (a.reshape(-1)[at] for a in (ramps.near, ramps.far, ramps.share))
+    lean = _BY_DEPTH * (0.5 - share)
     rgb = np.zeros((0, 0, 3), np.uint8) if rgb_hw3 is None else np.ascontiguousarray(rgb_hw3)
     if rgb.size:
-        clean = np.where(ramps.length > 0, np.float32(0), w_hw)
-        _add_colors(clean, tuple(ramps), rgb, v, u, max(1, int(pixel)), lean)
-    side = np.where(ramps.length > 0, ramps.near, w_hw)
-    side[v, u] = np.where(lean > 0, ramps.near[v, u], ramps.far[v, u])
+        stride = max(1, int(pixel))
+        run_chunks(_add_colors, len(at), at, w_hw, tuple(ramps), rgb, stride, lean, smallest=_PIXELS)
+    side, chosen = w_hw.copy(), np.where(lean > 0, near, far)
+    side.reshape(-1)[at] = chosen
     for _ in range(_ROUNDS):
-        side[v, u] = _vote(side, ramps.near, ramps.far, rgb, v, u, lean)
+        run_chunks(_vote, len(at), at, side, near, far, rgb, lean, chosen, smallest=_PIXELS)
+        side.reshape(-1)[at] = chosen
     return side
 
 
@@ -63,23 +67,23 @@ def _distance(rgb, y, x, v, u):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _add_colors(clean, ramps, rgb, v, u, stride, lean):  # type: ignore[no-untyped-def]
+def _add_colors(start, stop, at, w, ramps, rgb, stride, lean):  # type: ignore[no-untyped-def]
     """Add to `lean` how much closer the colour is to the near side's (positive) or the far side's."""
     length, nears, fars, _ = ramps
-    for m in range(len(v)):
-        y, x = v[m], u[m]
+    for m in range(start, stop):
+        y, x = at[m] // w.shape[1], at[m] % w.shape[1]
         if nears[y, x] <= fars[y, x]:
             continue
         radius = min(int(length[y, x]), _RADIUS * stride)
-        near, far = _nearest_colors(clean, nears[y, x], fars[y, x], rgb, y, x, radius, stride)
+        near, far = _nearest_colors(w, length, nears[y, x], fars[y, x], rgb, y, x, radius, stride)
         if near >= 0 and far >= 0:
             excess = (far - near) / (_COLOR_NOISE + min(far, near))
             lean[m] += max(-_BY_COLOR_MOST, min(_BY_COLOR_MOST, excess))
 
 
 @njit
-def _nearest_colors(clean, w_near, w_far, rgb, y, x, radius, stride):  # type: ignore[no-untyped-def]
-    """Mean squared distance to the three most similar clean pixels of each side, -1 without three."""
+def _nearest_colors(w, length, w_near, w_far, rgb, y, x, radius, stride):  # type: ignore[no-untyped-def]
+    """Mean squared distance to the three most similar pixels of each side that are on no ramp, -1 without three."""
     # A pixel belongs to a side when its log inverse depth is within _OWN of the jump.
     margin = (w_near / w_far) ** _OWN
     near_low, near_high = w_near / margin, w_near * margin
@@ -87,11 +91,11 @@ def _nearest_colors(clean, w_near, w_far, rgb, y, x, radius, stride):  # type: i
     red, green, blue = np.int32(rgb[y, x, 0]), np.int32(rgb[y, x, 1]), np.int32(rgb[y, x, 2])
     n1, n2, n3 = _NEVER, _NEVER, _NEVER
     f1, f2, f3 = _NEVER, _NEVER, _NEVER
-    for yy in range(max(0, y - radius), min(clean.shape[0], y + radius + 1), stride):
-        for xx in range(max(0, x - radius), min(clean.shape[1], x + radius + 1), stride):
-            here = clean[yy, xx]
+    for yy in range(max(0, y - radius), min(w.shape[0], y + radius + 1), stride):
+        for xx in range(max(0, x - radius), min(w.shape[1], x + radius + 1), stride):
+            here = w[yy, xx]
             is_near = near_low < here < near_high
-            if not is_near and not far_low < here < far_high:
+            if length[yy, xx] > 0 or (not is_near and not far_low < here < far_high):
                 continue
             r, g, b = rgb[yy, xx, 0] - red, rgb[yy, xx, 1] - green, rgb[yy, xx, 2] - blue
             d = r * r + g * g + b * b
@@ -103,16 +107,16 @@ def _nearest_colors(clean, w_near, w_far, rgb, y, x, radius, stride):  # type: i
 
 
 @njit
-def _vote(side, nears, fars, rgb, v, u, lean):  # type: ignore[no-untyped-def]
+def _vote(start, stop, at, side, nears, fars, rgb, lean, chosen):  # type: ignore[no-untyped-def]
     """Inverse depth of each ramp pixel after its eight neighbours have had their say, all at once."""
-    chosen = np.empty(len(v), np.float32)
-    for m in range(len(v)):
-        y, x = v[m], u[m]
-        near, far = nears[y, x], fars[y, x]
+    h, n = side.shape
+    for m in range(start, stop):
+        y, x = at[m] // n, at[m] % n
+        near, far = nears[m], fars[m]
         middle = np.sqrt(near * far)
         total = float(lean[m])
-        for yy in range(max(0, y - 1), min(side.shape[0], y + 2)):
-            for xx in range(max(0, x - 1), min(side.shape[1], x + 2)):
+        for yy in range(max(0, y - 1), min(h, y + 2)):
+            for xx in range(max(0, x - 1), min(n, x + 2)):
                 if side[yy, xx] <= 0 or (yy == y and xx == x):
                     continue
                 weight = _BY_NEIGHBOR
@@ -120,4 +124,3 @@ def _vote(side, nears, fars, rgb, v, u, lean):  # type: ignore[no-untyped-def]
                     weight /= 1 + _distance(rgb, y, x, yy, xx) / (4 * _COLOR_NOISE)
                 total += weight if side[yy, xx] > middle else -weight
         chosen[m] = near if total > 0 else far
-    return chosen

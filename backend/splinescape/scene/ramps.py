@@ -41,9 +41,9 @@ def snap_ramps(
         if not ramps.length.any():
             break
         snapped = choose_sides(snapped, ramps, rgb_hw3, pixel)
-    changed = snapped != w
-    if not changed.any():
+    changed = np.flatnonzero(snapped != w) if snapped is not w else np.zeros(0, np.intp)
+    if changed.size == 0:
         return depth_hw
     out = depth_hw.copy()
-    out[changed] = np.minimum(1 / snapped[changed], np.finfo(np.float32).max)
+    out.reshape(-1)[changed] = np.minimum(1 / snapped.reshape(-1)[changed], np.finfo(np.float32).max)
     return out

@@ -16,7 +16,7 @@ from torch import Tensor
 from splinescape.scene.harmonics import seen_colors
 from splinescape.scene.splats import SH_C0, Splats
 
-_MOST_BYTES = 2**29
+_MOST_BYTES = 2**28
 
 _lock = threading.RLock()
 _kept: weakref.WeakKeyDictionary[Splats, Resident] = weakref.WeakKeyDictionary()
@@ -69,6 +69,34 @@ def resident(splats: Splats, device: torch.device) -> Resident:
         return found
     there = {name: t.detach().to(device, torch.float32, non_blocking=True) for name, t in splats.tensors()}
     return keep(splats, Resident.of(there, device))
+
+
+def joined(older: Splats, newer: Splats, device: torch.device) -> Splats:
+    """Both, one after the other; where the older ones already are on `device`, only the newer ones travel there."""
+    whole = Splats.concatenate([older, newer])
+    with _lock:
+        found = _kept.get(older)
+    if device.type != "cpu" and found is not None and found.device == device:
+        added = {name: t.detach().to(device, torch.float32, non_blocking=True) for name, t in newer.tensors()}
+        keep(whole, Resident.of({n: torch.cat([t, added[n]]) for n, t in found.params.items()}, device))
+    return whole
+
+
+def forget() -> None:
+    """Let go of everything that is kept on devices; it is copied there again when it is next looked at."""
+    with _lock:
+        _kept.clear()
+
+
+def brought_back(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copies of a GPU's tensors in page-locked memory, where a copy runs several times faster; others as they are."""
+    if not any(t.is_cuda for t in tensors.values()):
+        return {name: t.cpu() for name, t in tensors.items()}
+    here = {n: torch.empty(t.shape, dtype=t.dtype, pin_memory=True) for n, t in tensors.items()}
+    for name, tensor in tensors.items():
+        here[name].copy_(tensor, non_blocking=True)
+    torch.cuda.current_stream().synchronize()
+    return here
 
 
 def keep(splats: Splats, ready: Resident) -> Resident:

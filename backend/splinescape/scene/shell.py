@@ -29,4 +29,6 @@ def shell_radius(depth_hw: NDArray[np.float32]) -> float:
 
 def keep_inside(depth_hw: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
     """Pull surfaces back in front of the shell: finite depth is clamped to `INSIDE * radius`, +inf stays."""
-    return np.where(np.isfinite(depth_hw), np.minimum(depth_hw, INSIDE * radius), depth_hw).astype(np.float32)
+    out = np.array(depth_hw, np.float32, order="C")
+    out.reshape(-1)[np.flatnonzero((out > INSIDE * radius) & (out < np.inf))] = INSIDE * radius
+    return out

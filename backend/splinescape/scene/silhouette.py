@@ -11,18 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import hypot
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from splinescape.scene.edges import occlusion_edges
+from splinescape.jit import njit, run_chunks
+from splinescape.scene.edge_scan import is_edge
+from splinescape.scene.edges import JUMP
 from splinescape.scene.frame import Frame
-from splinescape.scene.occlusion import TOLERANCE, project
+from splinescape.scene.occlusion_passes import TOLERANCE, camera_of, finite, project
 from splinescape.scene.splats import Splats
 
 _HALF = 0.5
 _REACH = 2
+_JUMP = np.float32(JUMP)
+_POINTS = 2048
+"""Points that are worth a thread."""
 
 
 def tuck_in(splats: Splats, older: Sequence[Frame]) -> Splats:
@@ -36,60 +41,65 @@ def tuck_in(splats: Splats, older: Sequence[Frame]) -> Splats:
     """
     means = splats.means.double().numpy()
     for frame in older:
-        means = _tuck_for(means, frame)
+        depth = np.ascontiguousarray(frame.depth, np.float32)
+        camera = camera_of(frame.cam_T_world, frame.K_33)
+        world_T_cam = np.asarray(np.linalg.inv(frame.cam_T_world), np.float64)
+        run_chunks(_tuck_for, len(means), means, depth, camera, world_T_cam, smallest=_POINTS)
     return replace(splats, means=torch.from_numpy(means.astype(np.float32)))
 
 
-def _tuck_for(points: NDArray[np.float64], frame: Frame) -> NDArray[np.float64]:
-    z, inside, u, v = project(points, frame)
-    z_in = z[inside]
-    at = np.flatnonzero(_before_background(z_in, u, v, frame))
-    if at.size == 0:
-        return points
-    goal_u, goal_v, found = _nearest_own_pixel(z_in[at], u[at], v[at], frame)
-    at, goal_u, goal_v = at[found], goal_u[found], goal_v[found]
-    K = frame.K_33
-    depth = z_in[at]
-    cam = np.stack([(goal_u - K[0, 2]) / K[0, 0] * depth, (goal_v - K[1, 2]) / K[1, 1] * depth, depth], 1)
-    world_T_cam = np.linalg.inv(frame.cam_T_world)
-    out = points.copy()
-    out[np.flatnonzero(inside)[at]] = cam @ world_T_cam[:3, :3].T + world_T_cam[:3, 3]
-    return out
+@njit
+def _tuck_for(start, stop, points, depth, camera, world_T_cam):  # type: ignore[no-untyped-def]
+    """Move the points (M, 3) that stand before a background of one older frame."""
+    h, w = depth.shape
+    fx, fy, cx, cy = camera[12:]
+    for s in range(start, stop):
+        inside, z, u, v = project(camera, h, w, points[s, 0], points[s, 1], points[s, 2])
+        if not inside or not _before_background(depth, z, u, v):
+            continue
+        found, goal_u, goal_v = _nearest_own_pixel(depth, z, u, v)
+        if found:
+            x, y = (goal_u - cx) / fx * z, (goal_v - cy) / fy * z
+            for a in range(3):
+                row = world_T_cam[a]
+                points[s, a] = x * row[0] + y * row[1] + z * row[2] + row[3]
 
 
-def _seen_at(
-    depth_hw: NDArray[np.float32], u: NDArray[np.float64], v: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Depth of the pixel under image points, 1e30 for sky."""
-    x = np.clip(np.floor(u), 0, depth_hw.shape[1] - 1).astype(np.intp)
-    y = np.clip(np.floor(v), 0, depth_hw.shape[0] - 1).astype(np.intp)
-    depth = depth_hw[y, x].astype(np.float64)
-    return np.where(np.isfinite(depth), depth, 1e30)
+@njit
+def _pixel_under(depth, u, v):  # type: ignore[no-untyped-def]
+    """Row and column of the pixel under an image point, the nearest one for a point outside."""
+    h, w = depth.shape
+    return min(max(int(np.floor(v)), 0), h - 1), min(max(int(np.floor(u)), 0), w - 1)
 
 
-def _before_background(
-    z: NDArray[np.float64], u: NDArray[np.float64], v: NDArray[np.float64], frame: Frame
-) -> NDArray[np.bool_]:
-    """Points with something farther within half a pixel, unless they are hidden behind a nearer surface."""
-    before = np.zeros(len(z), bool)
+@njit
+def _seen_at(depth, u, v):  # type: ignore[no-untyped-def]
+    y, x = _pixel_under(depth, u, v)
+    return np.float64(finite(depth[y, x]))
+
+
+@njit
+def _before_background(depth, z, u, v):  # type: ignore[no-untyped-def]
+    """Whether something is farther within half a pixel, and the point not hidden behind a nearer surface."""
+    if not z < (1 + TOLERANCE) * _seen_at(depth, u, v):
+        return False
     for du in (-_HALF, _HALF):
         for dv in (-_HALF, _HALF):
-            before |= z < (1 - TOLERANCE) * _seen_at(frame.depth, u + du, v + dv)
-    return before & (z < (1 + TOLERANCE) * _seen_at(frame.depth, u, v))
+            if z < (1 - TOLERANCE) * _seen_at(depth, u + du, v + dv):
+                return True
+    return False
 
 
-def _nearest_own_pixel(
-    z: NDArray[np.float64], u: NDArray[np.float64], v: NDArray[np.float64], frame: Frame
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+@njit
+def _nearest_own_pixel(depth, z, u, v):  # type: ignore[no-untyped-def]
     """Centre of the closest pixel, in the 5x5 around a point, well inside the point's surface or a nearer one."""
-    depth = np.where(occlusion_edges(frame.depth), np.inf, frame.depth).astype(np.float32)
-    best = np.full(len(z), np.inf)
-    goal_u, goal_v = u.copy(), v.copy()
+    best, goal_u, goal_v = np.inf, u, v
     for du in range(-_REACH, _REACH + 1):
         for dv in range(-_REACH, _REACH + 1):
             centre_u, centre_v = np.floor(u) + du + _HALF, np.floor(v) + dv + _HALF
-            distance = np.hypot(centre_u - u, centre_v - v)
-            own = (_seen_at(depth, centre_u, centre_v) * (1 - TOLERANCE) <= z) & (distance < best)
-            best = np.where(own, distance, best)
-            goal_u, goal_v = np.where(own, centre_u, goal_u), np.where(own, centre_v, goal_v)
-    return goal_u, goal_v, np.isfinite(best)
+            distance = hypot(centre_u - u, centre_v - v)
+            if distance < best and _seen_at(depth, centre_u, centre_v) * (1 - TOLERANCE) <= z:
+                y, x = _pixel_under(depth, centre_u, centre_v)
+                if not is_edge(depth, y, x, _JUMP):
+                    best, goal_u, goal_v = distance, centre_u, centre_v
+    return best < np.inf, goal_u, goal_v

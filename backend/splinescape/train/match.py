@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from splinescape.raster import Rasterizer
 from splinescape.scene.frame import Frame
 from splinescape.scene.render import render_there
-from splinescape.scene.resident import Resident, keep, resident
+from splinescape.scene.resident import Resident, brought_back, keep, resident
 from splinescape.scene.splats import SH_C0, Splats
 
 _ROUNDS = 2
@@ -55,6 +55,6 @@ def match_colors(
         sh = ready.params["sh"].clone()
         sh[first:, 0] = (colors - 0.5) / SH_C0
         ready = Resident.of(ready.params | {"sh": sh}, device)
-    matched = replace(splats, sh=ready.params["sh"].cpu())
+    matched = replace(splats, **brought_back({"sh": ready.params["sh"]}))
     keep(matched, ready)
     return matched

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event as CancelEvent
 
 import numpy as np
@@ -20,7 +20,7 @@ from torch import Tensor
 from splinescape.errors import CancelledError
 from splinescape.raster import Rasterizer, is_batched
 from splinescape.scene.harmonics import seen_colors
-from splinescape.scene.resident import Resident, keep, resident
+from splinescape.scene.resident import Resident, brought_back, keep, resident
 from splinescape.scene.splats import SH_C0, Splats
 from splinescape.train.loss import masked_dssim, masked_smooth_l1
 from splinescape.train.settled import Losses
@@ -126,7 +126,7 @@ def _train(
     optimizer = torch.optim.Adam(
         [{"params": [p], "lr": free.rates[n]} for n, p in free.stepped.items()], eps=1e-12, fused=True
     )
-    decay = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _decay(step, schedule.steps))
+    rates = [group["lr"] for group in optimizer.param_groups]
     targets = [_on_device(view, device) for view in views]
     drawn = np.zeros(len(views))
     shares = np.array([view.share for view in views]) / sum(view.share for view in views)
@@ -141,8 +141,9 @@ def _train(
         loss = _loss(free.params, targets[index], rasterizer, schedule, float(drawn[index] % 2))
         loss.backward()
         _hand_over(free)
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * _decay(step, schedule.steps)
         _step(free, optimizer)
-        decay.step()
         losses.add(loss.detach())
         if on_step is not None:
             left = (time.monotonic() - started) / (step + 1) * (schedule.steps - step - 1)
@@ -199,7 +200,7 @@ class _Free:
 
 def _bring_back(before: Splats, there: dict[str, Tensor], ready: Resident, changed: list[str]) -> Splats:
     """The trained splats on the CPU; what did not change is not copied, what is on the device is kept there."""
-    done = Splats(**{n: there[n].cpu() if n in changed else t.cpu() for n, t in before.tensors()})
+    done = replace(before, **brought_back({n: there[n] for n in changed}))
     keep(done, ready)
     return done
 
@@ -258,7 +259,8 @@ def _loss(
         _colors(params, target.cam_T_world),
     )
     rgb, alpha = _draw(rasterizer, splats, target, width, height)
-    rgb = rgb + background * (1 - alpha)[..., None]
+    if background:
+        rgb = rgb + background * (1 - alpha)[..., None]
     loss = masked_smooth_l1(rgb, target.rgb, target.weight, _BETA)
     if schedule.dssim > 0:
         loss = loss + schedule.dssim * _BETA * masked_dssim(rgb, target.rgb, target.weight)
