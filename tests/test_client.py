@@ -47,6 +47,19 @@ def test_a_newer_service_is_understood() -> None:
         )
 
 
+def test_a_service_that_has_changed_is_asked_again_what_it_can_do() -> None:
+    with StandIn() as service, connected(service) as client:
+        engines = [{"role": "depth", "name": "moge", "available": True}]
+        greeting = {"version": "9", "heartbeat_s": 0.2, "engines": engines, "revision": 2}
+        service.answers["hello"] = lambda request: reply(request, greeting)
+        service.answers["ping"] = lambda request: reply(request, {"pushed": None, "revision": 2})
+        poll_until(client, lambda: client.capabilities is not None and client.capabilities.engines != ())
+        asked = service.hellos
+        ends = time.monotonic() + 0.6  # three heartbeats that tell nothing new
+        poll_until(client, lambda: time.monotonic() > ends)
+        assert client.state == "connected" and service.hellos == asked == 2
+
+
 def test_errors_of_the_service_keep_their_code_and_text() -> None:
     with StandIn() as service, connected(service) as client:
         service.answers["pause"] = lambda request: error(request, "conflict", "it is over")

@@ -12,7 +12,7 @@ from service_support import PATH_JSON, TINY, RunningService, expected_ply, pictu
 
 from addon.generate.follower import Follower, Order
 from addon.generate.job_view import Arrived, JobView
-from addon.generate.wording import headline
+from addon.generate.wording import headline, progress_text
 from splinescape.client import Client, Event
 from splinescape.io.formats import load_arrays
 
@@ -336,11 +336,16 @@ def test_the_progress_over_all_frames_stays_while_one_is_added(tmp_path: Path) -
     for seq, (kind, data) in enumerate(told, 1):
         follower.take(Event(seq, "0" * 32, 0.0, kind, data))
     assert follower.view.fraction == 0.25
+    eta = follower.view.eta
+    part = {"stage": "expanded", "step": 20, "total": 80, "eta_s": 1.0}
+    follower.take(Event(3, "0" * 32, 0.0, "progress", part))
+    assert follower.view.fraction == 2.25 / 8  # a frame's own steps move the bar within its share
+    assert (progress_text(follower.view, 0.0), follower.view.eta) == ("2 of 8", eta)
     assert (
         headline(JobView("x", "0" * 32, "running", stage=follower.view.stage))
         == "Adding a view along the path"
     )
-    follower.take(Event(3, "0" * 32, 0.0, "stage", {"stage": "settle", "detail": ""}))
+    follower.take(Event(4, "0" * 32, 0.0, "stage", {"stage": "settle", "detail": ""}))
     assert follower.view.fraction is None
 
 

@@ -80,4 +80,4 @@ def test_a_look_at_the_engines_that_fails_changes_nothing(monkeypatch: pytest.Mo
     assert worker._news() == {}
     monkeypatch.undo()
     worker._next_look = 0.0
-    assert worker._news() == {}, "the same as before"
+    assert worker._news() == {"looked": True}, "the same as before"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from models_support import WEIGHTS, Hub, fill, running_hub
 from service_support import RunningService, until
 
 from splinescape.client import Service, connect
+from splinescape.models.manager import ModelStore
 from splinescape.protocol.errors import ServiceError
 
 pytest.importorskip("huggingface_hub")
@@ -90,6 +92,45 @@ def test_what_the_hub_refuses_is_told(client: Service) -> None:
     client.download_model("flux-fill", accept_licence=True)  # gated, and there is no token
     told = told_until(client, "failed", before)
     assert "token" in told[-1]["error"]
+
+
+def offered(client: Service) -> dict[str, str]:
+    """Depth engine -> why it cannot run, as the client knows it without asking for it."""
+    client.jobs()  # any call: heartbeats are sent and heard meanwhile
+    return {
+        engine.name: "" if engine.available else str(engine.reason)
+        for engine in client.capabilities.engines
+        if engine.role == "depth"
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("idle_unload_s", [600.0, 0.3], ids=["worker-awake", "worker-asleep"])
+def test_clients_hear_that_a_model_makes_an_engine_usable_and_that_it_is_gone(
+    hub: Hub, tmp_path: Path, idle_unload_s: float
+) -> None:
+    config = tmp_path / "service.toml"
+    config.write_text(f"idle_unload_s = {idle_unload_s}\n")
+    env = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "NO_PROXY": "127.0.0.1"}
+    env["SPLINESCAPE_MODELS"] = str(tmp_path / "models")
+    service = RunningService(tmp_path / "data", "--device", "cpu", "--config", str(config), env=env)
+    with closing(service), connect(service.connection) as client:
+        until(lambda: "no weights" in offered(client).get("moge-vitl", ""), what="the first table of engines")
+        if idle_unload_s < 1:
+            until(lambda: not service.workers(), what="the worker's sleep")
+        client.download_model("moge-vitl")
+        until(
+            lambda: offered(client)["moge-vitl"] == "" == offered(client)["moge"],
+            what="an engine that can run",
+        )
+        assert next(m for m in client.capabilities.models if m["id"] == "moge-vitl")["state"] == "complete"
+        client.remove_model("moge-vitl")
+        until(lambda: "no weights" in offered(client)["moge-vitl"], what="an engine without weights")
+        file = tmp_path / "model.pt"  # the command line's doing, on the service's machine
+        file.write_bytes(bytes(100))
+        ModelStore(tmp_path / "models").use("moge-2-vits-normal", file)
+        client.models()
+        until(lambda: offered(client)["moge-2-vits-normal"] == "", what="an engine with a local file")
 
 
 def test_a_removal_stops_the_download(client: Service, hub: Hub, service: RunningService) -> None:

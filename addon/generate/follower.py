@@ -20,7 +20,7 @@ from .job_view import Arrived, InputFrame, JobView, State
 
 RESULT = "gf.ply"
 _PARTS = frozenset({"expanded", "closing"})
-"""Stages that are one frame each: the progress over all frames stays while they last."""
+"""Stages that are one frame each, a step of the progress over all frames, which stays while they last."""
 _AGAIN_AFTER_S = 2.0
 _ASK_STATUS_EVERY_S = 2.0
 _WRITE_TRIES = 3
@@ -206,17 +206,23 @@ class Follower:
             self._delivered = self._gave_up = False
         if state != "running":
             self.view.step = self.view.total = 0
+            self.view.part = 0.0
 
     def _on_stage(self, event: Event) -> None:
         view = self.view
         view.stage, view.detail = str(event.data.get("stage", "")), str(event.data.get("detail", ""))
+        view.part = 0.0
         if view.stage not in _PARTS:
             view.step, view.total, view.eta = 0, 0, None
 
     def _on_progress(self, event: Event) -> None:
         view, data = self.view, event.data
         view.stage = str(data.get("stage", view.stage))
-        view.step, view.total = int(data.get("step") or 0), int(data.get("total") or 0)
+        step, total = int(data.get("step") or 0), int(data.get("total") or 0)
+        if view.stage in _PARTS:
+            view.part = min(1.0, step / total) if total else 0.0
+            return
+        view.step, view.total, view.part = step, total, 0.0
         eta_s = data.get("eta_s")
         view.eta = None if eta_s is None else time.monotonic() + float(eta_s)
 

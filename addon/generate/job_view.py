@@ -68,7 +68,8 @@ class JobView:
     Attributes:
         name: what people call it. job: its id, "" until the service has accepted it.
         reason: why it is in this state, in the service's words.
-        stage, detail: what is done now. step, total: of that stage, 0 when unknown.
+        stage, detail: what is done now. step, total: of that stage, 0 when unknown; while one frame is added, of all
+            frames. part: how much of the step that is under way is done, from 0 to 1.
         eta: time (monotonic seconds) at which the stage will probably end; None when unknown.
         position: place in the queue from 1 on.
         frames, n_frames: frames that are finished, and as many as it may become. splats: of the scene so far.
@@ -86,6 +87,7 @@ class JobView:
     detail: str = ""
     step: int = 0
     total: int = 0
+    part: float = 0.0
     eta: float | None = None
     position: int | None = None
     device: str = ""
@@ -112,7 +114,8 @@ class JobView:
     @property
     def fraction(self) -> float | None:
         """How much of the present stage, or transfer, is done, from 0 to 1; None when unknown."""
-        done, total = self.step, self.total
+        done: float
+        done, total = self.step + self.part, self.total
         if self.state == "sending":
             done, total = self.sent
         elif self.state == "done":

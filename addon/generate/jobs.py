@@ -479,11 +479,19 @@ def _backend_status() -> str:
     return _status[1]
 
 
+def _engines() -> object:
+    """What the menus of engines show."""
+    client = connect.current_client()
+    capabilities = client.capabilities if client is not None else None
+    return capabilities.engines if capabilities is not None else None
+
+
 def changes() -> tuple[Any, ...]:
     """Something that differs when there is something new to show."""
     return (
         *((key, each.view.changes, each.says) for key, each in _running.items()),
         _backend_status(),
+        _engines(),
         offers.changes(),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +13,9 @@ import bpy
 import pytest
 from bl_ext.user_default.splinescape import preferences
 from bl_ext.user_default.splinescape.backend import connect
-from bl_ext.user_default.splinescape.generate import logs, presets, properties, request
+from bl_ext.user_default.splinescape.generate import jobs, logs, presets, properties, request
 from generate_support import picture, set_up
-from service import RunningService, until, use
+from service import RunningService, main_python, until, use
 
 OWN_DEFAULTS = {"stage": "coarse"}
 NOT_IN_BLENDER = {"traj_type", "coarse_print_summary"}
@@ -67,6 +68,28 @@ def test_engines_are_those_of_the_backend_and_the_choice_outlives_it(
     assert properties.chosen_engine(own, "raster") in ("torch", "auto")
     monkeypatch.undo()
     assert own.raster == "torch"
+
+
+@pytest.mark.slow
+def test_the_menu_of_engines_hears_of_models_without_a_new_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPLINESCAPE_MODELS", str(tmp_path / "models"))
+    service = RunningService(tmp_path / "data")
+    use(service.connection)
+
+    def label() -> str:
+        return next((text for name, text, *_ in properties.engine_items("depth") if name == "moge-vitl"), "")
+
+    until(lambda: label() == "moge-vitl (unavailable)", 60, jobs.tick)
+    shown = jobs.changes()
+    weights = tmp_path / "model.pt"
+    weights.write_bytes(bytes(100))
+    command = [main_python(), "-m", "splinescape.cli.main", "models", "use", "moge-vitl", str(weights)]
+    subprocess.run(command, check=True)
+    until(lambda: label() == "moge-vitl", 30, jobs.tick)
+    assert jobs.changes() != shown  # or nobody would draw the panel again
+    service.kill()
 
 
 def _ask(client: object) -> None:

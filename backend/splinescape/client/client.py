@@ -93,8 +93,9 @@ class Client:
         self._requests = Requests(self._clock, deadline_s)
         self._watches = Watches(self._requests, self._clock)
         self._session = Session(
-            where, name, self._clock, self._on_connected, self._watches.lost, self._watches.on_pong
+            where, name, self._clock, self._on_connected, self._watches.lost, self._on_pong
         )
+        self._asked: Call[Capabilities] | None = None
         self._window = Window(self._clock)
         self._leftovers = Leftovers(self._clock)
         self._work: list[_Work] = [self._leftovers]
@@ -142,7 +143,10 @@ class Client:
 
     @property
     def capabilities(self) -> Capabilities | None:
-        """What the service said about itself when it was last connected or asked with `hello`."""
+        """What the service says about itself: its engines, models and devices as they were a moment ago.
+
+        How much memory is free is what it was when this last changed, or when `hello` asked.
+        """
         return self._session.capabilities
 
     def poll(self, max_ms: float = 2.0) -> list[Event]:
@@ -238,6 +242,15 @@ class Client:
         self._requests.max_frame = capabilities.limits.frame
         self._requests.restart()
         self._watches.connected(capabilities.last_seq)
+
+    def _on_pong(self, message: Message) -> None:
+        """A ping's answer tells whether there is more to hear: events, or another greeting."""
+        self._watches.on_pong(message)
+        capabilities, revision = self._session.capabilities, message.content.get("revision")
+        if capabilities is None or not isinstance(revision, int) or revision == capabilities.revision:
+            return
+        if self._asked is None or self._asked.done:
+            self._asked = self.hello()
 
     def wait(self, timeout_s: float) -> None:
         """Sleep until there may be something for `poll` to do; for programs that have nothing else to do.

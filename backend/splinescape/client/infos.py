@@ -216,6 +216,7 @@ class Capabilities:
         version: of the service. protocol: that it speaks. user: what it calls this client's key.
         heartbeat_s: how often it wants to hear from clients. last_seq: number of its newest event.
         models: what it knows about each model, see `docs/protocol.md`.
+        revision: counts changes of devices, engines and models.
         settings: JSON schema of the settings that `submit` takes.
     """
 
@@ -229,6 +230,7 @@ class Capabilities:
     devices: tuple[Device, ...] = ()
     engines: tuple[Engine, ...] = ()
     models: tuple[dict[str, Any], ...] = ()
+    revision: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
 
 

@@ -130,7 +130,7 @@ class Service:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the service is and can do, as it said when this connected or since with `hello`."""
+        """What the service is and can do, as it said when it was last heard; see `Client.capabilities`."""
         capabilities = self.client.capabilities
         assert capabilities is not None  # `connect` has waited for them
         return capabilities

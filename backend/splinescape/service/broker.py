@@ -73,6 +73,7 @@ class Broker:
         self._calls = Calls(
             settings, store, self._supervisor, self._foreman, self._renders, self._models, self.shut_down
         )
+        self._unsaid = False  # no worker has looked at the engines since models have changed
         self._finished = False
         self._stopping = False
         self._slow_tick = self._next_expiry = 0.0
@@ -158,10 +159,12 @@ class Broker:
         content = message.content
         if message.type == "ready":
             self._supervisor.is_ready(worker, content)
+            self._unsaid = False
             self._publisher.publish(None, "devices", {"devices": self._calls.devices()})
         elif message.type == "beat" and worker.info is not None:
             worker.info["device"]["memory_free"] = content.get("memory_free")
             worker.info["engines"] = content.get("engines") or worker.info["engines"]
+            self._unsaid = self._unsaid and not content.get("looked")
         elif message.type == "event" and message.job is not None:
             buffers = tuple(replace(b, data=bytes(b.data)) for b in message.buffers[:MAX_BUFFERS])
             self._foreman.event(worker, message.job, content["kind"], content["data"], buffers)
@@ -186,11 +189,18 @@ class Broker:
         self._foreman.give_work()
         self._renders.tend()
         self._models.tend()
+        self._see_models()
         if self._foreman.closing and not any(w.job for w in self._supervisor.workers):
             self._wind_up()
         if time.monotonic() >= self._slow_tick:
             self._slow_tick = time.monotonic() + _SLOW_TICK_S
             self._seldom()
+
+    def _see_models(self) -> None:
+        """Only a worker can say which engines a model that came or went makes or breaks: wake one if all sleep."""
+        self._unsaid = self._unsaid or self._models.changed()
+        if self._unsaid and not self._supervisor.workers and not self._supervisor.trouble:
+            self._supervisor.start_one()
 
     def _seldom(self) -> None:
         self._keyring.refresh()

@@ -50,6 +50,7 @@ class Calls:
     renders: Renders
     models: ModelsDesk
     shut_down: Callable[[str], None]
+    _offered: tuple[int, Any] = (0, None)
 
     def answer(self, session: Session, message: Message) -> Message | None:
         """Check and do what is asked; None when the answer comes later.
@@ -97,7 +98,7 @@ class Calls:
     def _hello(self, session: Session, _message: Message, request: req.Hello) -> Any:
         session.client = request.session
         limits = self.settings.limits
-        engines: list[Any] = next((slot.info["engines"] for slot in self.supervisor.slots if slot.info), [])
+        models = self.models.list()
         return {
             "version": __version__,
             "protocol": f"{MAJOR}.{MINOR}",
@@ -108,10 +109,19 @@ class Calls:
             "heartbeat_s": self.settings.heartbeat_s,
             "last_seq": self.store.events.last_seq(),
             "devices": self.devices(),
-            "engines": engines,
-            "models": self.models.list(),
+            "engines": self.supervisor.engines,
+            "models": models,
+            "revision": self._revision(),
             "settings": self._schema,
         }, ()
+
+    def _revision(self) -> int:
+        """Counts up when `hello` has other devices, engines or models to tell than when this was asked last."""
+        slots = [(slot.device, slot.info is None, slot.trouble) for slot in self.supervisor.slots]
+        offered = (slots, self.supervisor.engines, dict(self.models.states))
+        if offered != self._offered[1]:
+            self._offered = (self._offered[0] + 1, offered)
+        return self._offered[0]
 
     @cached_property
     def _schema(self) -> dict[str, Any]:
@@ -135,7 +145,8 @@ class Calls:
         ]
 
     def _ping(self, session: Session, _message: Message, _request: Any) -> Any:
-        return {"time": time.time(), "pushed": session.pushed if session.subscribed else None}, ()
+        pushed = session.pushed if session.subscribed else None
+        return {"time": time.time(), "pushed": pushed, "revision": self._revision()}, ()
 
     # Jobs.
 

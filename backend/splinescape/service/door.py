@@ -13,9 +13,10 @@ from collections.abc import Callable
 import zmq
 
 from splinescape.errors import SplinescapeError
-from splinescape.protocol.errors import ErrorCode
+from splinescape.protocol.errors import ErrorCode, ServiceError
 from splinescape.protocol.wire import MAX_BUFFERS, MAX_HEADER, Message, decode, encode
 from splinescape.service.auth import guard, user_of
+from splinescape.service.discreet import discreet
 from splinescape.service.keys import Keyring
 from splinescape.service.lines import HAS_COUNTERS, NARROW, Lines, wire_size
 from splinescape.service.sessions import Session, Sessions
@@ -187,7 +188,8 @@ class Door:
             message = decode([frame.buffer for frame in frames], MAX_HEADER)
             reply = answer(session, message)
         except SplinescapeError as error:  # errors of models have codes of their own
-            self._refuse(session.identity, message, getattr(error, "code", "bad_input"), str(error))
+            text = str(error) if isinstance(error, ServiceError) else discreet(str(error))
+            self._refuse(session.identity, message, getattr(error, "code", "bad_input"), text)
         except Exception:
             log.exception("request %s failed", message.type if message else "?")
             text = "the service failed at this; its log says more"

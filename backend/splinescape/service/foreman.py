@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from splinescape.protocol.errors import ServiceError
 from splinescape.protocol.wire import Buffer, Message
+from splinescape.service.discreet import discreet
 from splinescape.service.publisher import Publisher
 from splinescape.service.queue import next_job, order
 from splinescape.service.settings import ServiceSettings
@@ -189,7 +190,7 @@ class Foreman:
             self._grant(job, wish or "queued")
             return
         self.store.files.append_log(job, f"the worker died: {death.reason}\n{death.words}".rstrip())
-        self._try_again(job, death.reason)
+        self._try_again(job, discreet(death.reason))
 
     def _try_again(self, job: str, reason: str) -> None:
         attempts = self.row(job).attempts + 1

@@ -16,6 +16,7 @@ from typing import Any
 from splinescape.errors import SplinescapeError
 from splinescape.models.errors import ModelError
 from splinescape.models.manager import ModelStore
+from splinescape.service.discreet import discreet
 from splinescape.service.publisher import Publisher
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,11 @@ class _Download:
 
 @dataclass(eq=False)
 class ModelsDesk:
-    """Lists, fetches and removes models; tells how it goes through events of kind "model"."""
+    """Lists, fetches and removes models; tells how it goes through events of kind "model".
+
+    Attributes:
+        states: id -> state of every model when somebody looked last.
+    """
 
     publisher: Publisher
     store: ModelStore = field(default_factory=ModelStore)
@@ -43,6 +48,12 @@ class ModelsDesk:
         default_factory=queue.SimpleQueue
     )
     _removed: queue.SimpleQueue[dict[str, Any]] = field(default_factory=queue.SimpleQueue)
+    states: dict[str, str] = field(default_factory=dict)
+    _known: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.list()
+        self._known = self.states
 
     @property
     def downloading(self) -> bool:
@@ -54,8 +65,15 @@ class ModelsDesk:
         statuses = [asdict(status) for status in self.store.list()]
         for status in statuses:
             del status["path"]
+            status["problem"] = status["problem"] and discreet(status["problem"])
             status["downloading"] = status["id"] in self._running
+        self.states = {status["id"]: status["state"] for status in statuses}
         return statuses
+
+    def changed(self) -> bool:
+        """Whether any model came or went since this was asked last, by whomever, as far as somebody has looked."""
+        before, self._known = self._known, self.states
+        return before != self._known
 
     def download(self, model: str, accept_licence: bool) -> None:
         """Begin or continue a download; nothing happens when it is under way.
@@ -125,8 +143,10 @@ class ModelsDesk:
             self._tell(self._removed.get())
 
     def _tell(self, told: dict[str, Any]) -> None:
-        self.publisher.publish(None, "model", told)
-        if told.get("state") in _FINAL:
+        error = {"error": discreet(told["error"])} if "error" in told else {}
+        self.publisher.publish(None, "model", {**told, **error})
+        if told.get("state") in (*_FINAL, "absent"):
+            self.list()
             log.info("model %s: %s %s", told["id"], told["state"], told.get("error", ""))
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ import zmq
 
 from splinescape.protocol.wire import Message, encode, new_id
 from splinescape.service.auth import WORKERS
+from splinescape.service.discreet import discreet
 from splinescape.service.settings import ServiceSettings
 
 log = logging.getLogger(__name__)
@@ -159,6 +160,13 @@ class Supervisor:
         hopeful = any(slot.worker is not None or not slot.trouble for slot in self.slots)
         return "" if hopeful else self.slots[0].trouble
 
+    @property
+    def engines(self) -> list[dict[str, Any]]:
+        """What can run here, as last said by a worker; one that runs now knows better than one that is gone."""
+        alive = [worker.info for worker in self.workers]
+        told = [info for info in (*alive, *(slot.info for slot in self.slots)) if info is not None]
+        return list(told[0]["engines"]) if told else []
+
     def worker(self, worker_id: str) -> Worker | None:
         """The running worker of that id; None for one that is gone."""
         return next((worker for worker in self.workers if worker.id == worker_id), None)
@@ -292,7 +300,8 @@ class Supervisor:
         slot.start_after = time.monotonic() + delay
         slot.failed_starts += 1
         if slot.failed_starts >= _FAILED_STARTS:
-            slot.trouble = f"workers do not start: {reason}"
+            log.error("workers do not start: %s", reason)
+            slot.trouble = f"workers do not start: {discreet(reason)}"
 
     def quit(self, worker: Worker, grace_s: float) -> None:
         """Ask a worker to end; `look` kills it when it has not after `grace_s`."""

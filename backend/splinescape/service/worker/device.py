@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from splinescape.errors import EngineUnavailableError
+from splinescape.service.discreet import discreet
 
 if TYPE_CHECKING:
     from splinescape.engines import EngineEntry
@@ -122,7 +123,7 @@ def _row(role: str, name: str, reason: str | None, note: str, licence: str) -> d
         "role": role,
         "name": name,
         "available": reason is None,
-        "reason": reason or "",
+        "reason": discreet(reason or ""),
         "note": note,
         "licence": licence,
     }
@@ -147,7 +148,9 @@ def free_memory() -> None:
     import torch
 
     from splinescape.devices import best_device
+    from splinescape.scene import resident
 
+    resident.forget()
     gc.collect()
     kind = best_device().type
     if kind != "cpu":

@@ -154,9 +154,9 @@ class Worker:
             self._trouble = repr(error)
             return {}
         if table == self._engines:
-            return {}
+            return {"looked": True}
         self._engines = table
-        return {"engines": table}
+        return {"looked": True, "engines": table}
 
 
 def _die_with_parent() -> None:

@@ -15,6 +15,7 @@ from splinescape.io.frames import to_uint8
 from splinescape.protocol.wire import Buffer, Message
 from splinescape.scene.meta import SceneMeta
 from splinescape.scene.splats import Splats
+from splinescape.service.discreet import discreet
 from splinescape.service.worker.joblog import JobLog
 from splinescape.service.worker.preview import PreviewFolder, Shown, depth_picture, thumbnail
 
@@ -59,7 +60,7 @@ class Relay:
             self._log.line(str(event))
         match event:
             case Note():
-                self._tell("note", {"text": event.text, "warning": event.warning})
+                self._tell("note", {"text": discreet(event.text), "warning": event.warning})
             case StageStarted():
                 self._stage = event.stage
                 self._tell("stage", {"stage": event.stage, "detail": event.detail})

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from splinescape.errors import SplinescapeError, is_out_of_memory
 from splinescape.protocol.errors import ErrorCode, ServiceError
 from splinescape.protocol.wire import Buffer, Message
+from splinescape.service.discreet import discreet
 from splinescape.service.worker.priority import Gate
 
 if TYPE_CHECKING:
@@ -134,14 +135,16 @@ class _Renderer:
         except ServiceError as error:
             return _error(message, error.code, str(error))
         except SplinescapeError as error:
-            return _error(message, "internal", " ".join(str(error).split()))
+            return _error(message, "internal", discreet(" ".join(str(error).split())))
         except Exception as error:
             if is_out_of_memory(error):
                 return _error(
                     message, "unavailable", "there is not enough memory for this: ask for fewer pixels"
                 )
             traceback.print_exc()
-            return _error(message, "internal", f"rendering failed ({type(error).__name__}: {error})")
+            return _error(
+                message, "internal", discreet(f"rendering failed ({type(error).__name__}: {error})")
+            )
 
     def _render(self, message: Message) -> Message:
         import numpy as np

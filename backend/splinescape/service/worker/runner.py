@@ -26,6 +26,7 @@ from splinescape.errors import (
 from splinescape.events import Note
 from splinescape.pipeline import ScenePipeline, SceneResult
 from splinescape.protocol.wire import Message
+from splinescape.service.discreet import discreet
 from splinescape.service.worker.device import free_memory, free_on_device
 from splinescape.service.worker.joblog import JobLog
 from splinescape.service.worker.preview import FOLDER as PREVIEW
@@ -90,35 +91,37 @@ class WarmEngines:
         wanted: str,
         config: SceneConfig,
         tier: MemoryTier,
-        failed: Mapping[str, str] | None = None,
     ) -> Choice:
-        kept = self._made.get(role)
-        free = 0 if kept is None else kept.free  # its memory counts as free: it goes when another is taken
-        entry, reason = engines.pick(role, table, wanted, tier, config, free, failed)
-        key = (entry.name, tier, *(getattr(config, name) for name in entry.reads))
-        if kept is not None and kept.key == key:
-            if entry.renew is not None:
-                entry.renew(kept.engine, config)
-            return Choice(kept.engine, entry.name, f"{reason}; loaded already" if entry.model else reason)
-        if kept is not None:
-            del kept, self._made[role]
-            free_memory()
-            # Others may have taken what was free without it.
-            return self._engine(role, table, wanted, config, tier, failed)
-        free = free_on_device()
-        try:
+        def look(failed: Mapping[str, str]) -> tuple[engines.EngineEntry, str]:
+            if failed:  # its error no longer holds on to what was loaded before it
+                free_memory()
+            kept = self._made.get(role)
+            # What is kept goes when another is taken: its memory counts as free.
+            free = 0 if kept is None else kept.free
+            return engines.pick(role, table, wanted, tier, config, free, failed)
+
+        def take(entry: engines.EngineEntry, reason: str) -> Choice | None:
+            key = (entry.name, tier, *(getattr(config, name) for name in entry.reads))
+            if role in self._made and self._made[role].key != key:
+                del self._made[role]
+                free_memory()
+                return None  # others may have taken what was free without it
+            if role in self._made:
+                return self._again(role, entry, config, reason)
+            free = free_on_device()
             if entry.forecast is not None and tier is MemoryTier.FULL:
                 reason = f"{reason}; {entry.forecast(config, free)}"
             self._made[role] = _Kept(key, entry.build(config, tier), free)
-        except engines.CANNOT_BE_MADE as error:
-            if wanted == entry.name:
-                raise
-            why = " ".join(str(error).split())
-        else:
             return Choice(self._made[role].engine, entry.name, reason)
-        # Out of the block, so that the error no longer holds on to what was loaded before it.
-        free_memory()
-        return self._engine(role, table, wanted, config, tier, {**(failed or {}), entry.name: why})
+
+        return engines.first_that_can(look, take, wanted)
+
+    def _again(self, role: str, entry: engines.EngineEntry, config: SceneConfig, reason: str) -> Choice:
+        """The engine that was made before, for these settings."""
+        engine = self._made[role].engine
+        if entry.renew is not None:
+            entry.renew(engine, config)
+        return Choice(engine, entry.name, f"{reason}; loaded already" if entry.model else reason)
 
     def drop(self) -> None:
         """Give all of them up."""
@@ -253,7 +256,7 @@ class _Job:
     def tell(self, note: Note) -> None:
         """Tell of a choice that was made here."""
         self.log.line(str(note))
-        data = {"text": note.text, "warning": note.warning}
+        data = {"text": discreet(note.text), "warning": note.warning}
         self.send(Message("event", {"kind": "note", "data": data}, job=self.id))
 
     def public(self, error: BaseException) -> str:
@@ -266,7 +269,7 @@ def _public(error: BaseException, folder: Path) -> str:
     names = ((folder / "picture", "the picture"), (folder / "path.json", "the camera path"))
     for path, name in names:
         text = text.replace(str(path), name)
-    return text.replace(f"{folder}{os.sep}", "").replace(str(folder), "the job's folder")
+    return discreet(text.replace(f"{folder}{os.sep}", "").replace(str(folder), "the job's folder"))
 
 
 def _failure(error: BaseException, folder: Path, log: JobLog) -> Outcome:
