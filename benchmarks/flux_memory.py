@@ -18,19 +18,24 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from math import prod
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "backend")]
-_version = metadata.version
-# A plain checkout has no metadata, and splinescape reads its version from there.
-metadata.version = lambda name: "0.0.0" if name == "splinescape" else _version(name)  # type: ignore[assignment]
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "backend")]
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
+from benchmarks.flux_folder import (  # noqa: E402
+    FLUX_FILL_PARTS,
+    TINY_FLUX,
+    TINY_VAE,
+    write_index,
+    write_scheduler,
+    write_vae,
+)
 from splinescape.camera.view import View  # noqa: E402
 from splinescape.errors import is_out_of_memory  # noqa: E402
 from splinescape.inpaint.diffusion import FluxFillInpainter  # noqa: E402
@@ -58,23 +63,7 @@ FULL_TRANSFORMER = {
     "axes_dims_rope": [16, 56, 56],
 }
 FULL_VAE = {"block_out_channels": [128, 256, 512, 512], "layers_per_block": 2, "latent_channels": 16}
-TINY_TRANSFORMER = FULL_TRANSFORMER | {
-    "in_channels": 288,
-    "out_channels": 16,
-    "num_layers": 1,
-    "num_single_layers": 2,
-    "attention_head_dim": 16,
-    "num_attention_heads": 2,
-    "joint_attention_dim": 32,
-    "pooled_projection_dim": 32,
-    "axes_dims_rope": [4, 4, 8],
-}
-TINY_VAE = {
-    "block_out_channels": [8, 8, 16, 16],
-    "layers_per_block": 1,
-    "latent_channels": 4,
-    "norm_num_groups": 4,
-}
+TINY_TRANSFORMER = FULL_TRANSFORMER | TINY_FLUX | {"in_channels": 16 + 16 + 256, "out_channels": 16}
 ORDER: tuple[Mode, ...] = ("full", "nf4", "8bit", "gguf", "offload", "stream")
 """The ones that fill the machine's memory last."""
 BLOCK = 32
@@ -124,28 +113,11 @@ class RandomPrompt(FluxFillInpainter):
 
 def write_pipeline(folder: Path, transformer: dict[str, Any], vae: dict[str, Any]) -> Path:
     """A FluxFillPipeline's folder with random weights, without text encoders."""
-    from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler
-
     torch.manual_seed(0)
-    blocks = {"down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4}
-    scales = {"scaling_factor": 0.3611, "shift_factor": 0.1159}
-    AutoencoderKL(**blocks, **vae, **scales, use_quant_conv=False, use_post_quant_conv=False).to(
-        torch.bfloat16
-    ).save_pretrained(folder / "vae")
-    scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True)
-    scheduler.save_pretrained(folder / "scheduler")
+    write_vae(folder, vae, torch.bfloat16)
+    write_scheduler(folder)
     write_transformer(folder / "transformer", transformer)
-    classes = {
-        "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
-        "text_encoder_2": ["transformers", "T5EncoderModel"],
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "tokenizer_2": ["transformers", "T5TokenizerFast"],
-        "transformer": ["diffusers", "FluxTransformer2DModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-    }
-    (folder / "model_index.json").write_text(json.dumps({"_class_name": "FluxFillPipeline"} | classes))
-    return folder
+    return write_index(folder, "FluxFillPipeline", FLUX_FILL_PARTS)
 
 
 def diffusers_shapes(transformer: dict[str, Any]) -> Shapes:

@@ -18,16 +18,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "backend")]
-
-_version = metadata.version
-# A plain checkout has no metadata, and splinescape reads its version from there.
-metadata.version = lambda name: "0.0.0" if name == "splinescape" else _version(name)  # type: ignore[assignment]
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import string
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.flux_folder import (
+    FLUX_FILL_PARTS,
+    TINY_FLUX,
+    TINY_VAE,
+    VAE_BLOCKS,
+    write_index,
+    write_scheduler,
+    write_vae,
+)
 from splinescape.camera.view import View
 from splinescape.inpaint.diffusion.families import FLUX_FILL
 from splinescape.inpaint.diffusion.memory import ModelSize, Place
@@ -33,25 +41,7 @@ FLUX = ModelSize(
 )
 """FLUX.1 Fill's own numbers."""
 
-VAE = {
-    "down_block_types": ["DownEncoderBlock2D"] * 4,
-    "up_block_types": ["UpDecoderBlock2D"] * 4,
-    "block_out_channels": [8, 8, 16, 16],
-    "layers_per_block": 1,
-    "norm_num_groups": 4,
-}
-FLUX_TRANSFORMER = {
-    "in_channels": 2 * 16 + 256,
-    "out_channels": 16,
-    "num_layers": 1,
-    "num_single_layers": 2,
-    "attention_head_dim": 16,
-    "num_attention_heads": 2,
-    "joint_attention_dim": 32,
-    "pooled_projection_dim": 32,
-    "guidance_embeds": True,
-    "axes_dims_rope": (4, 4, 8),
-}
+FLUX_TRANSFORMER = TINY_FLUX | {"in_channels": 2 * 16 + 256, "out_channels": 16, "guidance_embeds": True}
 KLEIN_TRANSFORMER = {
     "in_channels": 16,
     "num_layers": 1,
@@ -70,35 +60,15 @@ CHAT = (
 
 def make_flux_fill(folder: Path, **transformer: Any) -> Path:
     """A FluxFillPipeline's folder; keywords change the transformer's configuration."""
-    from diffusers import AutoencoderKL, FluxTransformer2DModel
+    from diffusers import FluxTransformer2DModel
 
     torch.manual_seed(1)
     FluxTransformer2DModel(**(FLUX_TRANSFORMER | transformer)).save_pretrained(folder / "transformer")
-    vae = AutoencoderKL(
-        **VAE,
-        latent_channels=4,
-        use_quant_conv=False,
-        use_post_quant_conv=False,
-        scaling_factor=0.3611,
-        shift_factor=0.1159,
-    )
-    vae.save_pretrained(folder / "vae")
+    write_vae(folder, TINY_VAE)
     _clip(folder)
     _t5(folder)
-    _scheduler(folder)
-    return _index(
-        folder,
-        "FluxFillPipeline",
-        {
-            "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
-            "text_encoder": ["transformers", "CLIPTextModel"],
-            "text_encoder_2": ["transformers", "T5EncoderModel"],
-            "tokenizer": ["transformers", "CLIPTokenizer"],
-            "tokenizer_2": ["transformers", "T5TokenizerFast"],
-            "transformer": ["diffusers", "FluxTransformer2DModel"],
-            "vae": ["diffusers", "AutoencoderKL"],
-        },
-    )
+    write_scheduler(folder)
+    return write_index(folder, "FluxFillPipeline", FLUX_FILL_PARTS)
 
 
 def make_klein(folder: Path, distilled: bool = True) -> Path:
@@ -107,10 +77,10 @@ def make_klein(folder: Path, distilled: bool = True) -> Path:
 
     torch.manual_seed(2)
     Flux2Transformer2DModel(**KLEIN_TRANSFORMER).save_pretrained(folder / "transformer")
-    AutoencoderKLFlux2(**VAE, latent_channels=4).save_pretrained(folder / "vae")
+    AutoencoderKLFlux2(**VAE_BLOCKS, **TINY_VAE).save_pretrained(folder / "vae")
     _qwen3(folder)
-    _scheduler(folder)
-    return _index(
+    write_scheduler(folder)
+    return write_index(
         folder,
         "Flux2KleinPipeline",
         {
@@ -179,20 +149,6 @@ def view(width: int = 96, height: int = 80) -> View:
 def gpu(free: float, host: float = 64) -> Place:
     """A GPU with that many GB free, in a machine with that many."""
     return Place("cuda", int(free * GB), int(host * GB))
-
-
-def _index(folder: Path, name: str, parts: dict[str, Any]) -> Path:
-    content = {"_class_name": name, "_diffusers_version": "0.32.0"} | parts
-    (folder / "model_index.json").write_text(json.dumps(content))
-    return folder
-
-
-def _scheduler(folder: Path) -> None:
-    from diffusers import FlowMatchEulerDiscreteScheduler
-
-    FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True).save_pretrained(
-        folder / "scheduler"
-    )
 
 
 def _alphabet() -> list[str]:

@@ -40,9 +40,7 @@ def save_depth_pro(folder: Path, *, fov: float | None = 40.0, level: float = 0.6
     if fov is not None:
         model.fov_model.head.layers[-1].bias.data.fill_(fov)
     model.save_pretrained(folder)
-    _write_settings(
-        folder, size=DEPTH_PRO_SIDE, image_processor_type="DepthProImageProcessorFast", resample=2
-    )
+    write_settings(folder, size=DEPTH_PRO_SIDE, image_processor_type="DepthProImageProcessorFast", resample=2)
     return folder
 
 
@@ -71,7 +69,7 @@ def save_depth_anything(
     model = DepthAnythingForDepthEstimation(config).eval()
     _liven(model, model.head.conv3, level, 1.0, side)
     model.save_pretrained(folder)
-    _write_settings(
+    write_settings(
         folder,
         size=side,
         image_processor_type="DPTImageProcessor",
@@ -163,9 +161,10 @@ def _liven(model: torch.nn.Module, last: torch.nn.Conv2d, level: float, spread: 
         last.bias.fill_(level - spread * float(seen[0].mean() / seen[0].std()))
 
 
-def _write_settings(
+def write_settings(
     folder: Path, *, size: int, mean: tuple = (0.5,) * 3, std: tuple = (0.5,) * 3, **rest: Any
 ) -> None:
+    """The file beside the weights that says how a picture is brought into shape."""
     steps = {"do_normalize": True, "do_rescale": True, "do_resize": True, "rescale_factor": 1 / 255}
     shape = {"size": {"height": size, "width": size}, "image_mean": list(mean), "image_std": list(std)}
     (folder / "preprocessor_config.json").write_text(json.dumps({**steps, **shape, **rest}, indent=2))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from splinescape.scene.splats import Splats
 
 Cli = Callable[..., Ran]
 OLDER = b"an older scene"
+DIFFUSION = "splinescape.inpaint.diffusion.engine"
 
 
 @pytest.fixture(autouse=True)
@@ -316,8 +319,27 @@ def test_settings_of_text_name_their_flag(cli: Cli, small_picture: Path) -> None
         RuntimeError("CUDA out of memory"),
     ],
 )
-def test_too_little_memory_has_a_cure(error: Exception) -> None:
+def test_too_little_memory_has_a_cure(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, DIFFUSION, raising=False)
     assert explain(error) == "not enough memory: lower --max-resolution or close other programs"
+
+
+def test_where_a_diffusion_model_was_in_use_it_may_take_less_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, DIFFUSION, None)
+    assert "--model-memory stream" in str(explain(RuntimeError("CUDA out of memory")))
+    assert "stream" in get_args(SceneConfig.model_fields["model_memory"].annotation)
+
+
+def test_only_a_diffusion_model_that_is_made_counts_as_one_in_use() -> None:
+    code = (
+        "import sys; from splinescape.cli.main import run; run(['doctor']); from splinescape.pipeline import *;"
+        f"ScenePipeline(inpainter='builtin', depth='builtin', rasterizer='cpu'); print({DIFFUSION!r} in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "False"
+    from splinescape.inpaint.diffusion import FluxFillInpainter, KleinInpainter
+
+    assert {FluxFillInpainter.__mro__[1].__module__, KleinInpainter.__mro__[1].__module__} == {DIFFUSION}
 
 
 def test_our_own_faults_are_not_dressed_up() -> None:

@@ -18,6 +18,7 @@ from service_support import RunningService
 from splinescape import __version__, engines
 from splinescape.doctor import _build, examine
 from splinescape.engines import EngineEntry
+from splinescape.errors import NotEnoughMemoryError
 from splinescape.models.catalogue import CATALOGUE
 from splinescape.models.manager import ModelStore
 from splinescape.prospects import prospects
@@ -115,6 +116,20 @@ def test_the_best_engine_leaves_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(engines, "RASTERIZERS", [best, *engines.RASTERIZERS[1:]])
     monkeypatch.setattr("splinescape.prospects.device_kind", lambda: "cuda")
     assert prospects()[2]["better"] == []
+
+
+@pytest.mark.usefixtures("store")
+def test_memory_that_shrinks_between_two_looks_is_a_reason_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def forecast(_config: object, _free: int) -> str:
+        raise NotEnoughMemoryError("needs 8.2 GiB of memory, 5.9 GiB are free")
+
+    greedy = EngineEntry("greedy", lambda: None, lambda _: None, forecast=forecast)
+    monkeypatch.setattr(engines, "INPAINTERS", [greedy, *engines.INPAINTERS])
+    told = next(each for each in prospects() if each["role"] == "inpaint")
+    assert told["engine"] == "builtin"
+    assert "greedy not used: needs 8.2 GiB" in told["reason"]
 
 
 @pytest.mark.usefixtures("store")

@@ -175,9 +175,11 @@ def store(tmp_path, monkeypatch):
 def on_disk(store, tmp_path, *ids):
     """Put files in place that look like these models from outside."""
     for id in ids:
-        file = tmp_path / f"{id}.pt"
-        file.write_bytes(bytes(100))
-        store.use(id, file)
+        for name in CATALOGUE[id].files:
+            file = tmp_path / id / name
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(bytes(100))
+        store.use(id, file if len(CATALOGUE[id].files) == 1 else file.parent)
 
 
 def on_gpu(monkeypatch, free=10**12):

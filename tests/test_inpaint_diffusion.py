@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -320,7 +323,7 @@ def test_weights_that_move_to_and_fro_paint_the_same(kind, folders, monkeypatch,
 def test_a_lean_engine_takes_much_less_than_fits(folders):
     engine = make("fill", folders["fill"], lean=True)
     engine._size = FLUX
-    for free, mode in ((140, "8bit"), (16, "nf4"), (12, "stream")):
+    for free, mode in ((140, "nf4"), (12, "stream")):
         assert engine._choose(gpu(free), 1344, 1024) == mode
     assert engine._choose(memory.Place("cpu", 10**12, 10**12), 672, 512) == "full"  # nothing leaner there
 
@@ -443,7 +446,9 @@ def test_a_shard_that_is_missing_is_named(folders, tmp_path):
     shutil.rmtree(broken / "transformer")
     model.save_pretrained(broken / "transformer", max_shard_size="100KB")
     first, *_ = sorted((broken / "transformer").glob("*.safetensors"))
-    np.testing.assert_array_equal(fill(make("fill", broken)), fill(make("fill", folders["fill"])))
+    whole, sharded = fill(make("fill", folders["fill"])), fill(make("fill", broken))
+    # Not the same bits: where a weight lies in memory decides how a CPU's kernels cut their sums.
+    np.testing.assert_allclose(sharded.astype(int), whole.astype(int), atol=1)
     first.unlink()
     assert first.name in complaint("fill", broken)
 
@@ -563,3 +568,21 @@ def test_the_benchmark_runs_on_a_tiny_model(tmp_path, capsys):
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert len(figures["rows"]) == 4 and any("nf4" in reason for reason in figures["skipped"])
     assert capsys.readouterr().out.count("| full |") >= 2
+
+
+def test_a_package_that_is_not_missed_is_not_asked_for() -> None:
+    """bitsandbytes' own words; all others of its are heard."""
+    from splinescape.inpaint.diffusion import loading  # noqa: F401 - it filters what is logged
+
+    logger = logging.getLogger("bitsandbytes.backends.cpu.ops")
+    missed = "Failed to load CPU gemm_4bit_forward from kernels-community: %s. Please make sure you ..."
+    for text, heard in ((missed, False), ("something else", True)):
+        record = logger.makeRecord(logger.name, logging.WARNING, "", 0, text, ("why",), None)
+        assert bool(logger.filter(record)) is heard
+
+
+def test_bitsandbytes_is_imported_without_a_word() -> None:
+    pytest.importorskip("bitsandbytes")
+    code = "import splinescape.inpaint.diffusion.loading, bitsandbytes"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "gemm_4bit" not in ran.stderr

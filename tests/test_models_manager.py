@@ -209,6 +209,16 @@ def test_a_single_file_that_no_engine_loads_is_refused(store: ModelStore, tmp_pa
             "folder of a diffusers pipeline.*single file is given to flux-fill-gguf",
         ),
         ("flux-2-klein-4b", "safetensors", "folder of a diffusers pipeline"),
+        (
+            "depth-pro",
+            "safetensors",
+            "single file, but depth-pro is a folder with config.json, .* and model.safetensors: give that folder",
+        ),
+        (
+            "depth-anything-v2-metric-indoor-small",
+            "pt",
+            "folder with config.json, .*: give that folder",
+        ),
         ("flux-fill-gguf", "pt", "it should end in .gguf or .safetensors"),
         ("moge-vitl", "safetensors", "it should end in .pt"),
     ):

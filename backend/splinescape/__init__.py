@@ -7,7 +7,7 @@ the client) do not load torch.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from splinescape.pipeline import SceneResult as SceneResult
     from splinescape.scene.scene import load_scene as load_scene
 
-__version__ = version("splinescape")
+try:
+    __version__ = version("splinescape")
+except PackageNotFoundError:  # a checkout that is used as it is
+    __version__ = "0.0.0+source"
 
 _HOMES = {
     "CameraPath": "splinescape.camera.path",

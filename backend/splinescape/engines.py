@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from splinescape.availability import (
     depth_too_large,
@@ -34,6 +34,8 @@ if TYPE_CHECKING:  # the service's broker reads the names below and never loads 
     from splinescape.depth import DepthEstimator
     from splinescape.inpaint import Inpainter
     from splinescape.raster import Rasterizer
+
+T = TypeVar("T")
 
 _MANY = 3
 CANNOT_BE_MADE = (EngineUnavailableError, InputError, ModelError)
@@ -432,22 +434,49 @@ def _names(entries: Sequence[EngineEntry]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def first_that_can(
+    look: Callable[[Mapping[str, str]], tuple[EngineEntry, str]],
+    take: Callable[[EngineEntry, str], T | None],
+    wanted: str | None = None,
+) -> T:
+    """Take the engine that is picked; one that cannot be made gives way to the next.
+
+    Args:
+        look: picks as `pick` does, given why some could not be made.
+        take: makes what is wanted of an entry and why it was picked; None has it picked anew.
+        wanted: the name that was asked for; that one gives way to none.
+
+    Raises:
+        What `look` raises, and for the engine called `wanted` one of CANNOT_BE_MADE.
+    """
+    failed: dict[str, str] = {}
+    while True:
+        entry, why = look(failed)
+        try:
+            taken = take(entry, why)
+        except CANNOT_BE_MADE as error:
+            if wanted == entry.name:
+                raise
+            failed[entry.name] = " ".join(str(error).split())
+        else:
+            if taken is not None:
+                return taken
+
+
 def choose(role: str, table: Sequence[EngineEntry], wanted: str | None, config: SceneConfig) -> Choice:
     """Make the engine that `pick` finds; arguments and errors as there.
 
     One that cannot be made gives way to the next, unless it was asked for by name.
     """
-    failed: dict[str, str] = {}
-    while True:
-        entry, why = pick(role, table, wanted, config=config, failed=failed)
-        try:
-            if entry.forecast is not None:
-                why = f"{why}; {entry.forecast(config, free_memory())}"
-            return Choice(entry.make(config), entry.name, why)
-        except CANNOT_BE_MADE as error:
-            if wanted == entry.name:
-                raise
-            failed[entry.name] = " ".join(str(error).split())
+
+    def make(entry: EngineEntry, why: str) -> Choice:
+        if entry.forecast is not None:
+            why = f"{why}; {entry.forecast(config, free_memory())}"
+        return Choice(entry.make(config), entry.name, why)
+
+    return first_that_can(
+        lambda failed: pick(role, table, wanted, config=config, failed=failed), make, wanted
+    )
 
 
 def inpainter(name: str | None = None, config: SceneConfig | None = None) -> Inpainter:

@@ -26,10 +26,15 @@ def prospects() -> list[dict[str, Any]]:
 
 
 def _prospect(role: str, table: Sequence[engines.EngineEntry]) -> dict[str, Any]:
-    entry, reason = engines.pick(role, table, None, config=SceneConfig())
-    if entry.forecast is not None:
-        reason = f"{reason}; {entry.forecast(SceneConfig(), engines.free_memory())}"
-    return {"role": role, "engine": entry.name, "reason": reason, "better": _better(role, entry)}
+    def tell(entry: engines.EngineEntry, reason: str) -> dict[str, Any]:
+        if entry.forecast is not None:
+            reason = f"{reason}; {entry.forecast(SceneConfig(), engines.free_memory())}"
+        return {"role": role, "engine": entry.name, "reason": reason, "better": _better(role, entry)}
+
+    # The forecast may find that memory has become less since the engine was picked.
+    return engines.first_that_can(
+        lambda failed: engines.pick(role, table, None, config=SceneConfig(), failed=failed), tell
+    )
 
 
 def _better(role: str, chosen: engines.EngineEntry) -> list[str]:

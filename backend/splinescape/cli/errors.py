@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,16 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, SplinescapeError):
         return " ".join(str(error).split())
     if is_out_of_memory(error):
-        return "not enough memory: lower --max-resolution or close other programs"
+        return f"not enough memory: lower --max-resolution{_model_memory()} or close other programs"
     if isinstance(error, OSError):
         return _explain_os_error(error)
     return None
+
+
+def _model_memory() -> str:
+    """A further cure where this process has made a diffusion model; nothing else imports that module."""
+    made = "splinescape.inpaint.diffusion.engine" in sys.modules
+    return ", hold the diffusion model in less with --model-memory stream" if made else ""
 
 
 def _explain_setting(detail: Any) -> str:

@@ -143,6 +143,7 @@ _ENTRIES = (
         _TRANSFORMERS_FILES,
         _APPLE_RESEARCH,
         "metric depth with sharp edges; for research only",
+        size=1_900_000_000,  # stated on the hub; half precision
     ),
     _depth_anything("Indoor", "Small", _APACHE, 25),
     _depth_anything("Outdoor", "Small", _APACHE, 25),

@@ -14,7 +14,6 @@ from splinescape.models.catalogue import CATALOGUE, ModelEntry
 from splinescape.models.errors import ModelError
 from splinescape.models.record import RECORD_NAME
 
-_WEIGHTS = (".safetensors", ".gguf", ".pt", ".pth")
 _ALONE = {".pt": (".pt", ".pth"), ".gguf": (".gguf", ".safetensors")}
 """Endings of files that an engine loads by themselves, by what the published file ends in."""
 _PIPELINE = "model_index.json"
@@ -81,7 +80,12 @@ def _check_file(entry: ModelEntry, path: Path) -> None:
             f"{path} is a single file, but {entry.id} is the folder of a diffusers pipeline, with {_PIPELINE}, "
             f"transformer, vae and so on{_transformer_advice(entry)}",
         )
-    endings = next((_ALONE[kind] for kind in _ALONE if any(f.endswith(kind) for f in entry.files)), _WEIGHTS)
+    if len(entry.files) > 1:
+        names = f"{', '.join(entry.files[:-1])} and {entry.files[-1]}"
+        raise ModelError(
+            "bad_input", f"{path} is a single file, but {entry.id} is a folder with {names}: give that folder"
+        )
+    endings = next(_ALONE[kind] for kind in _ALONE if entry.files[0].endswith(kind))
     if path.suffix not in endings:
         raise ModelError(
             "bad_input", f"{path} is no file of {entry.id}: it should end in {' or '.join(endings)}"

@@ -6,6 +6,7 @@ Nothing is fetched, no pickle is read, and what is wrong with the files is said 
 from __future__ import annotations
 
 import gc
+import logging
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,12 @@ _PUBLISHED = re.compile(r"(model\.diffusion_model\.)?double_blocks\.")
 
 _PACKED = re.compile(r"scale_weight|weight_scale|scaled_fp8|\.absmax|bitsandbytes|quant_map")
 """What packed weights in a safetensors file have beside them."""
+
+
+# On import it misses a package that only quickens 4 bits on some CPUs, where nobody runs them.
+logging.getLogger("bitsandbytes.backends.cpu.ops").addFilter(
+    lambda said: "gemm_4bit_forward" not in str(said.msg)
+)
 
 
 def library(module: str, name: str) -> Any:

@@ -21,9 +21,9 @@ from splinescape.inpaint.diffusion.weights import Weights, read_header
 MemoryMode = Literal["auto", "full", "offload", "stream", "8bit", "nf4", "gguf"]
 Mode = Literal["full", "offload", "stream", "8bit", "nf4", "gguf"]
 
-FASTEST_FIRST: tuple[Mode, ...] = ("full", "offload", "8bit", "nf4", "gguf", "stream")
-"""Moving the weights once per picture costs less than unpacking them at every step, and that less than moving them
-at every step."""
+FASTEST_FIRST: tuple[Mode, ...] = ("full", "nf4", "gguf", "8bit", "stream", "offload")
+"""By what a picture of 30 steps took on an H200 (benchmarks/README.md): unpacking 4 bits costs least, and moving whole
+parts to the device and back costs more than moving blocks beside the computing."""
 
 MEANING: dict[Mode, str] = {
     "full": "all weights on the device",
@@ -35,8 +35,8 @@ MEANING: dict[Mode, str] = {
 }
 
 _LEANER: dict[Mode, Mode] = {
-    "full": "offload",
-    "offload": "8bit",
+    "full": "nf4",
+    "offload": "nf4",
     "8bit": "nf4",
     "nf4": "stream",
     "gguf": "stream",
@@ -49,6 +49,9 @@ _ON: dict[str, tuple[Mode, ...]] = {
 }
 _BLOCK = re.compile(r"((?:single_)?transformer_blocks\.\d+)\.")
 _GIB = 2**30
+_COPIES = 5 / 3
+"""What decoding takes beside what is alive: libraries copy a convolution's input and output into their own layout.
+Measured 1.60 to 1.65 times what is alive on an H200."""
 _SLACK = 1.05
 """What the allocator loses between pieces."""
 _TEXT_SLACK = 1.1
@@ -211,7 +214,7 @@ def transformer_bytes(size: ModelSize, mode: Mode, value: int = 2) -> int:
 
 
 def picture_bytes(size: ModelSize, mode: Mode, width: int, height: int, value: int = 2) -> tuple[int, int]:
-    """Bytes that a canvas takes while the transformer works on it, and while its latents are decoded."""
+    """Bytes that are alive while the transformer works on a canvas, and while its latents are decoded."""
     patches = ceil(width / size.side) * ceil(height / size.side)
     tokens = patches * size.activity.pictures + size.activity.text_tokens
     unpacked = {"8bit": 0, "nf4": 2 * size.widest, "gguf": 8 * size.widest}.get(mode, 0)
@@ -228,6 +231,7 @@ def expected_bytes(size: ModelSize, mode: Mode, width: int, height: int, value: 
     """
     transformer, vae = transformer_bytes(size, mode, value), size.vae * value
     denoising, decoding = picture_bytes(size, mode, width, height, value)
+    decoding = int(decoding * _COPIES)
     if mode == "offload":
         return Need(vae + max(transformer + denoising, decoding), transformer + vae)
     if mode == "stream":  # a block works while the next one arrives
