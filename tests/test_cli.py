@@ -267,11 +267,11 @@ def test_ply_path_alone_decides_the_folder(cli: Cli, small_picture: Path, tmp_pa
 
 
 def _interrupted(out: Path, picture: Path, path: Path, how: int) -> tuple[int, str]:
-    """Begin a job, send it the signal `how` once its first frames are on disk, and wait for its end."""
+    """Begin a job, send it the signal `how` once it has something to continue from, and wait for its end."""
     process = subprocess.Popen(
         splinescape_command(*JOB, picture, "--path", path, "--out", out), stderr=subprocess.PIPE, text=True
     )
-    while not (out / "checkpoint" / "frame_001.npz").exists():
+    while not (out / "checkpoint" / "scene.npz").exists():  # written after its frames
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.02)
     process.send_signal(how)
