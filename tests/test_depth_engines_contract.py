@@ -15,7 +15,7 @@ from pretrained_support import picture, save_depth_anything, save_depth_pro
 from splinescape.camera.view import View
 from splinescape.coarse.expand import call_depth
 from splinescape.depth import DepthPrediction
-from splinescape.depth.builtin import BuiltinDepth
+from splinescape.depth.network.estimator import NetworkDepth
 from splinescape.depth.pretrained import DepthAnythingDepth, DepthProDepth
 
 CPU = torch.device("cpu")
@@ -34,7 +34,7 @@ def make_moge(folder: Path, version: int) -> Any:
 
 
 ENGINES: dict[str, Callable[[Path], Any]] = {
-    "builtin": lambda _folder: BuiltinDepth(),
+    "builtin": lambda _folder: NetworkDepth(),
     "moge 1": lambda folder: make_moge(folder, 1),
     "moge 2": lambda folder: make_moge(folder, 2),
     "depth-pro": lambda folder: DepthProDepth(save_depth_pro(folder), CPU),

@@ -27,6 +27,7 @@ from splinescape.depth import DepthPrediction
 from splinescape.depth.pretrained import DepthAnythingDepth, DepthProDepth, depth_anything, loading, missing
 from splinescape.depth.pretrained.folder import open_folder
 from splinescape.depth.pretrained.frame import guessed_intrinsics
+from splinescape.depth.pretrained.sky import find_sky
 from splinescape.errors import InputError
 from splinescape.picture.focal import centred_intrinsics
 
@@ -235,6 +236,14 @@ def test_a_certain_sky_outdoors_is_infinitely_far(
     assert np.isinf(answer.depth[:38]).all() == found
     if not np.isnan(level):
         assert np.isfinite(answer.depth[50:]).mean() > 0.9
+
+
+def test_an_overcast_sky_needs_a_dark_skyline() -> None:
+    rgb = np.full((120, 160, 3), 250, np.uint8)
+    rgb[60:] = (70, 80, 60)
+    assert find_sky(rgb.astype(np.float32) / np.float32(255))[:55].all()
+    rgb[60:] = (215, 210, 200)
+    assert not find_sky(rgb.astype(np.float32) / np.float32(255)).any()
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

@@ -107,7 +107,7 @@ def test_objects_and_names_are_both_accepted_and_reported():
         "depth": "builtin",
         "raster": "CpuRasterizer",
     }
-    assert any("depth engine: builtin (asked for; preview quality)" in str(event) for event in events)
+    assert any("depth engine: builtin (asked for; small network)" in str(event) for event in events)
 
 
 def test_the_choice_of_the_best_available_is_told():

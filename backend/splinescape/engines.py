@@ -219,9 +219,16 @@ class _Diffusion:
 
 
 def _make_builtin_depth(_config: SceneConfig) -> DepthEstimator:
-    from splinescape.depth.builtin import BuiltinDepth
+    from splinescape.depth.network.estimator import NetworkDepth
+    from splinescape.devices import best_device
 
-    return BuiltinDepth()
+    return NetworkDepth(best_device())
+
+
+def _make_builtin_depth_on_cpu(_config: SceneConfig) -> DepthEstimator:
+    from splinescape.depth.network.estimator import NetworkDepth
+
+    return NetworkDepth()
 
 
 def _moge_missing(model: str) -> str | None:
@@ -335,7 +342,9 @@ DEPTH_ESTIMATORS = [
     _depth("depth-anything-v2-metric-indoor-large", "depth-anything", "for indoors", for_gpu=True),
     _depth("depth-anything-v2-metric-outdoor-small", "depth-anything", "for outdoors"),
     _depth("depth-anything-v2-metric-indoor-small", "depth-anything", "for indoors"),
-    EngineEntry("builtin", nothing_missing, _make_builtin_depth, "preview quality"),
+    EngineEntry(
+        "builtin", nothing_missing, _make_builtin_depth, "small network", make_lean=_make_builtin_depth_on_cpu
+    ),
 ]
 RASTERIZERS = [
     EngineEntry("gsplat", _gsplat_missing, _make_gsplat, make_lean=_make_lean_gsplat, heavy=True),

@@ -57,7 +57,7 @@ def test_engines_are_those_of_the_backend_and_the_choice_outlives_it(
     until(lambda: client.capabilities and client.capabilities.engines, 60, lambda: _ask(client))
     items = {name: text for name, _, text, _, _ in properties.engine_items("depth")}
     assert items["auto"]
-    assert items["builtin"] == "preview quality"
+    assert items["builtin"] == "small network"
     own = bpy.context.scene.splinescape.generate
     own.depth, own.raster = (
         "builtin",

@@ -16,6 +16,8 @@ _FOCAL_PLANE_RESOLUTION_UNIT = 0xA210
 _FOCAL_LENGTH_35MM = 0xA405
 _MM_PER_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 _DIAGONAL_35MM = math.hypot(36.0, 24.0)
+LIKELY_FOV = math.radians(70)
+"""Of the longer side when nothing says it: a 35 mm lens has 54 degrees, a phone 70; a border adds to it."""
 
 
 def centred_intrinsics(focal_px: float, width: int, height: int) -> NDArray[np.float32]:

@@ -15,13 +15,11 @@ from splinescape.camera.view import View
 from splinescape.depth import DepthPrediction
 from splinescape.depth.moge.framing import framed
 from splinescape.errors import InputError
-from splinescape.picture.focal import centred_intrinsics
+from splinescape.picture.focal import LIKELY_FOV, centred_intrinsics
 
 if TYPE_CHECKING:
     import torch
 
-DEFAULT_FOV = math.radians(70)
-"""Of the longer side, where neither the caller nor the points say it; the built-in engine takes the same."""
 _SHORTEST_FOCAL, _LONGEST_FOCAL = 0.1, 50.0
 """In half diagonals: 169 and 2.3 degrees from corner to corner."""
 _GRAZING = 1e-3
@@ -138,7 +136,7 @@ def _camera(
         return np.array(K_33, np.float32), 0.0 if fit is None else fit.shift
     fit = robust_fit(uv, xyz)
     if fit is None or not _SHORTEST_FOCAL <= fit.focal <= _LONGEST_FOCAL:
-        focal = max(height, width) / 2 / math.tan(DEFAULT_FOV / 2) / half_diagonal
+        focal = max(height, width) / 2 / math.tan(LIKELY_FOV / 2) / half_diagonal
         fit = robust_fit(uv, xyz, focal)
     else:
         focal = fit.focal

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splinescape.depth import DepthPrediction
-from splinescape.depth.builtin.estimator import DEFAULT_FOV
 from splinescape.errors import InputError
-from splinescape.picture.focal import centred_intrinsics
+from splinescape.picture.focal import LIKELY_FOV, centred_intrinsics
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +70,8 @@ def _margins(middle: float, side: int) -> tuple[int, int]:
 
 
 def guessed_intrinsics(width: int, height: int) -> NDArray[np.float32]:
-    """(3, 3) intrinsics whose longer side spans 70 degrees, as the built-in engine guesses."""
-    return centred_intrinsics(max(width, height) / (2 * math.tan(DEFAULT_FOV / 2)), width, height)
+    """(3, 3) intrinsics whose longer side spans 70 degrees."""
+    return centred_intrinsics(max(width, height) / (2 * math.tan(LIKELY_FOV / 2)), width, height)
 
 
 def finished(

@@ -16,7 +16,7 @@ from splinescape.service.discreet import discreet
 if TYPE_CHECKING:
     from splinescape.engines import EngineEntry
 
-_EVERY_JOB = ("splinescape.pipeline", "splinescape.depth.builtin", "splinescape.inpaint.builtin")
+_EVERY_JOB = ("splinescape.pipeline", "splinescape.depth.network.estimator", "splinescape.inpaint.builtin")
 
 
 def restrict_to(device: str) -> None:

@@ -1,11 +1,13 @@
-"""Which part of a picture is certainly sky."""
+"""Which part of a picture is certainly sky, by its colours, for networks that do not say it."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from splinescape.depth.builtin.imaging import Image, Mask, blurred, gradient, luma, shrunk
+Image = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
 _SQUARE = np.ones((3, 3), np.uint8)
 
@@ -23,7 +25,7 @@ def find_sky(rgb: Image) -> Mask:
     Returns:
         (H, W) bool.
     """
-    small = shrunk(rgb, 256)
+    small = _shrunk(rgb, 256)
     region = _hanging_region(small)
     if not region.any() or not _plausible(small, region):
         return np.zeros(rgb.shape[:2], bool)
@@ -32,10 +34,10 @@ def find_sky(rgb: Image) -> Mask:
 
 def _hanging_region(rgb: Image) -> Mask:
     """Smooth pixels of possible sky colour, connected to a bluish or white stretch of the top rows."""
-    soft = blurred(rgb, 0.8)
+    soft = _blurred(rgb, 0.8)
     red, green, blue = np.moveaxis(soft, -1, 0)
-    light, spread = luma(soft), soft.max(-1) - soft.min(-1)
-    across, down = gradient(soft)
+    light, spread = _luma(soft), soft.max(-1) - soft.min(-1)
+    across, down = _gradient(soft)
     smooth = np.hypot(across, down).max(-1) < 0.05
     bluish = (blue - red > 0.02) & (blue >= green - 0.01)
     white = _white(soft)
@@ -61,14 +63,14 @@ def _plausible(rgb: Image, region: Mask) -> bool:
     colours = rgb[region]
     if np.mean(colours[:, 2] - colours[:, 0] > 0.02) > 0.25:
         return True
-    light = luma(rgb)
+    light = _luma(rgb)
     below = np.roll(region, height // 16, axis=0) & ~region
     mostly_white = np.mean(_white(rgb)[region]) > 0.6
     return bool(mostly_white and below.any() and np.median(light[region]) > np.median(light[below]) + 0.3)
 
 
 def _white(rgb: Image) -> Mask:
-    return np.asarray((luma(rgb) > 0.85) & (rgb.max(-1) - rgb.min(-1) < 0.06), bool)
+    return np.asarray((_luma(rgb) > 0.85) & (rgb.max(-1) - rgb.min(-1) < 0.06), bool)
 
 
 def _sharpened(rgb: Image, region: Mask) -> Mask:
@@ -92,7 +94,29 @@ def _sharpened(rgb: Image, region: Mask) -> Mask:
 
 
 def _distance_to_local_mean(rgb: Image, mask: Mask, sigma: float) -> Image:
-    weight = blurred(mask.astype(np.float32), sigma)
-    mean = blurred(rgb * mask[..., None], sigma) / np.maximum(weight, 1e-6)[..., None]
+    weight = _blurred(mask.astype(np.float32), sigma)
+    mean = _blurred(rgb * mask[..., None], sigma) / np.maximum(weight, 1e-6)[..., None]
     distance = np.sqrt(((rgb - mean) ** 2).sum(-1))
     return np.where(weight > 1e-4, distance, np.float32(np.inf))
+
+
+def _luma(rgb: Image) -> Image:
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32)
+
+
+def _gradient(image: Image) -> tuple[Image, Image]:
+    """Differences per pixel to the right and downwards (Sobel)."""
+    across, down = cv2.Sobel(image, -1, 1, 0, scale=0.125), cv2.Sobel(image, -1, 0, 1, scale=0.125)
+    return np.asarray(across, np.float32), np.asarray(down, np.float32)
+
+
+def _blurred(image: Image, sigma: float) -> Image:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.float32)
+
+
+def _shrunk(image: Image, longest: int) -> Image:
+    height, width = image.shape[:2]
+    scale = min(1.0, longest / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    how = cv2.INTER_AREA if size[0] < width else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, size, interpolation=how), np.float32)
