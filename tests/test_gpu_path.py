@@ -27,8 +27,10 @@ from splinescape.scene.meta import SceneMeta
 from splinescape.scene.render import render_together, render_view
 from splinescape.scene.resident import Resident, keep, resident
 from splinescape.scene.scene import Scene
-from splinescape.scene.splats import Splats
+from splinescape.scene.splats import SH_C0, Splats
+from splinescape.train import step as stepping
 from splinescape.train import trainer
+from splinescape.train.loss import masked_dssim, masked_smooth_l1
 from splinescape.train.settled import Losses
 from splinescape.train.trainer import Schedule, TrainingView, train_splats
 
@@ -174,7 +176,7 @@ def test_a_late_answer_is_the_same_answer_a_step_later(steps_that_rest):
     losses = [torch.tensor(x) for x in falling + [falling[-1]] * 200]
 
     def stops_at(late: bool) -> int:
-        watch = Losses(0.01, 10, 10, one_step_late=late)
+        watch = Losses(0.01, 10, 10, 1000, one_step_late=late)
         for i, loss in enumerate(losses):
             watch.add(loss)
             if watch.settled():
@@ -185,21 +187,91 @@ def test_a_late_answer_is_the_same_answer_a_step_later(steps_that_rest):
 
 
 def test_a_share_of_zero_never_settles():
-    watch = Losses(0.0, 10, 10, one_step_late=True)
+    watch = Losses(0.0, 10, 10, 1000, one_step_late=True)
     for _ in range(100):
         watch.add(torch.tensor(1.0))
         assert not watch.settled()
 
 
+@pytest.mark.parametrize(("share", "steps"), [(0.0, 1000), (0.01, 20)])
+def test_a_loss_is_computed_only_where_it_can_end_a_training_early(share, steps, monkeypatch):
+    assert not Losses(share, 10, 10, steps, one_step_late=False).watching
+    assert Losses(0.01, 10, 10, 21, one_step_late=False).watching
+    asked = []
+    loss = stepping.masked_smooth_l1
+    monkeypatch.setattr(stepping, "masked_smooth_l1", lambda *a: asked.append(1) or loss(*a))
+    view = views_of(np.full((H, W, 3), 0.5, np.float32))
+    for count in (20, 21):
+        train_splats(wall(), [view], CPU, Schedule(steps=count))
+    assert len(asked) in (20, 21), "the longer one's alone"
+
+
+def by_autograd(
+    splats: Splats, view: TrainingView, schedule: Schedule, frozen: int, fixed: np.ndarray
+) -> Splats:
+    """The same training, written down plainly: everything by autograd, stepped by torch's Adam."""
+    rates = {
+        "log_scales": schedule.lr_log_scales,
+        "opacity_logits": schedule.lr_opacity,
+        "sh": schedule.lr_sh,
+    }
+    whole = {n: t.clone().requires_grad_(n in rates) for n, t in splats.tensors()}
+    start = frozen - frozen % 16
+    parts = {n: whole[n].detach()[start:].requires_grad_() for n in rates}
+    adam = torch.optim.Adam([{"params": [parts[n]]} for n in rates], eps=1e-12, fused=True)
+    target, weight = torch.from_numpy(view.rgb), torch.from_numpy(view.weight)
+    K, cam = (torch.from_numpy(a.astype(np.float32)) for a in (view.K_33, view.cam_T_world))
+    for step in range(schedule.steps):
+        scales, opacities = torch.exp(whole["log_scales"]), torch.sigmoid(whole["opacity_logits"])
+        colors = 0.5 + SH_C0 * whole["sh"][:, 0]
+        out = CPU.rasterize(whole["means"], whole["quats"], scales, opacities, colors, cam, K, W, H)
+        rgb = out.rgb if step % 2 else out.rgb + (1 - out.alpha)[..., None]
+        loss = masked_smooth_l1(rgb, target, weight, 0.02)
+        if schedule.dssim > 0:
+            loss = loss + schedule.dssim * 0.02 * masked_dssim(rgb, target, weight)
+        loss.backward()
+        for group, (name, rate) in zip(adam.param_groups, rates.items(), strict=True):
+            group["lr"] = rate * trainer._decay(step, schedule.steps)
+            parts[name].grad = whole[name].grad[start:]
+            parts[name].grad[: frozen - start] = 0
+            whole[name].grad = None
+        parts["sh"].grad *= torch.from_numpy(~fixed[start:])[:, None, None]
+        adam.step()
+        with torch.no_grad():
+            parts["opacity_logits"][frozen - start :].clamp_(-7, 7)
+    return Splats(**{n: t.detach() for n, t in whole.items()})
+
+
+@pytest.mark.parametrize("dssim", [0.0, 0.2])
+@pytest.mark.parametrize("frozen", [0, 16, 1003])
+def test_a_step_taken_by_hand_is_autograds_to_the_bit(frozen, dssim):
+    splats = wall()
+    rng = np.random.default_rng(0)
+    fixed = rng.random(len(splats)) < 0.3
+    view = views_of(rng.random((H, W, 3), np.float32))
+    view = replace(view, weight=(rng.random((H, W)) < 0.5).astype(np.float32))
+    schedule = Schedule(steps=14, settled=0, dssim=dssim)
+    ours = train_splats(splats, [view], CPU, schedule, fixed, frozen)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        plain = by_autograd(splats, view, schedule, frozen, fixed)
+    finally:
+        torch.set_num_threads(threads)
+    for name, tensor in plain.tensors():
+        assert torch.equal(getattr(ours, name), tensor), name
+    assert not torch.equal(ours.sh, splats.sh)
+
+
 def test_frozen_splats_are_no_business_of_the_optimisers(monkeypatch):
     seen: list[int] = []
+    step = torch._fused_adam_
 
-    class Spy(torch.optim.Adam):
-        def __init__(self, groups: list[dict[str, Any]], **options: Any) -> None:
-            seen.extend(p.shape[0] for g in groups for p in g["params"])
-            super().__init__(groups, **options)
+    def spy(tensors: list[Tensor], *rest: Any, **options: Any) -> None:
+        seen.extend(len(t) for t in tensors)
+        step(tensors, *rest, **options)
 
-    monkeypatch.setattr(trainer.torch.optim, "Adam", Spy)
+    monkeypatch.setattr(torch, "_fused_adam_", spy)
     splats = wall()
     view = views_of(np.full((H, W, 3), 0.5, np.float32))
     trained = train_splats(splats, [view], CPU, Schedule(steps=2, settled=0), frozen=1003)

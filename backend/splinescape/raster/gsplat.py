@@ -127,7 +127,7 @@ class GsplatRasterizer:
         image, alpha, _ = _rasterization(
             *splats, colors, *cameras, width, height, render_mode=mode, pairs=pairs
         )
-        alpha = alpha[..., 0]
+        alpha = alpha.squeeze(-1)  # not alpha[..., 0], whose derivative fills and copies a picture
         if not with_depth:
             return Rendering(image, alpha.detach().new_zeros(()).expand(alpha.shape), alpha)
         return Rendering(image[..., :3], image[..., 3], alpha)
@@ -158,7 +158,7 @@ class GsplatRasterizer:
             _, alpha, _ = _rasterization(
                 *splats, colors, *cameras, width, height, render_mode="RGB", pairs=pairs
             )
-            alphas.append(alpha[..., 0])
+            alphas.append(alpha.squeeze(-1))
         return torch.cat(alphas)
 
     def _calls(self, splats: int, views: int, pixels: int) -> list[slice]:

@@ -12,19 +12,24 @@ class Losses:
     Args:
         share: settled = the mean loss of the last window improved by less than this share on the window before; 0 or
             less never settles.
-        window: steps. every: steps between two looks.
+        window: steps. every: steps between two looks. steps: after so many it is over anyway.
         one_step_late: answer about the steps until the one before, whose numbers were copied while this one ran. On a
             GPU that costs a step and never a pause.
+
+    Attributes:
+        watching: whether a loss will ever be looked at.
     """
 
-    def __init__(self, share: float, window: int, every: int, one_step_late: bool) -> None:
+    def __init__(self, share: float, window: int, every: int, steps: int, one_step_late: bool) -> None:
         self._share, self._window, self._every, self._late = share, window, every, one_step_late
+        self.watching = share > 0 and 2 * window < steps
         self._history: list[Tensor] = []
         self._asked: tuple[Tensor, torch.cuda.Event | None] | None = None
 
-    def add(self, loss: Tensor) -> None:
-        """Note the loss of a step, a tensor of one number on any device."""
-        self._history.append(loss)
+    def add(self, loss: Tensor | None) -> None:
+        """Note the loss of a step, a tensor of one number on any device; None while nobody is watching."""
+        if loss is not None:
+            self._history.append(loss)
 
     def settled(self) -> bool:
         """Whether to stop; to be called after every step."""
@@ -33,7 +38,7 @@ class Losses:
             self._asked = None
             if self._rests(before, after):
                 return True
-        if self._share <= 0 or len(self._history) < 2 * self._window or len(self._history) % self._every:
+        if not self.watching or len(self._history) < 2 * self._window or len(self._history) % self._every:
             return False
         last = self._history[-2 * self._window :]
         if self._late:

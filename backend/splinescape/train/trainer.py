@@ -18,17 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from splinescape.errors import CancelledError
-from splinescape.raster import Rasterizer, is_batched
-from splinescape.scene.harmonics import seen_colors
+from splinescape.raster import Rasterizer
 from splinescape.scene.resident import Resident, brought_back, keep, resident
-from splinescape.scene.splats import SH_C0, Splats
-from splinescape.train.loss import masked_dssim, masked_smooth_l1
+from splinescape.scene.splats import Splats
 from splinescape.train.settled import Losses
+from splinescape.train.step import Step, Target
 
-_BETA = 0.02
 _CHECK_EVERY = 10
-_MAX_LOGIT = 7.0
-_REGISTER = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,80 +118,46 @@ def _train(
     cancel: CancelEvent | None,
 ) -> Splats:
     device = rasterizer.device
-    free = _Free.of(resident(splats, device), schedule, frozen, fixed_colors)
-    optimizer = torch.optim.Adam(
-        [{"params": [p], "lr": free.rates[n]} for n, p in free.stepped.items()], eps=1e-12, fused=True
+    stepping = Step(
+        resident(splats, device), _rates(schedule), schedule.steps, frozen, fixed_colors, schedule.dssim
     )
-    rates = [group["lr"] for group in optimizer.param_groups]
-    targets = [_on_device(view, device) for view in views]
+    targets = [Target.of(view.rgb, view.weight, view.K_33, view.cam_T_world, device) for view in views]
     drawn = np.zeros(len(views))
     shares = np.array([view.share for view in views]) / sum(view.share for view in views)
     window = max(_CHECK_EVERY, 2 * len(views))
-    losses = Losses(schedule.settled, window, _CHECK_EVERY, one_step_late=device.type != "cpu")
+    losses = Losses(
+        schedule.settled, window, _CHECK_EVERY, schedule.steps, one_step_late=device.type != "cpu"
+    )
     started = time.monotonic()
     for step in range(schedule.steps):
         if cancel is not None and cancel.is_set():
             raise CancelledError("stopped on request during training")
         index = int(np.argmax(shares * (step + 1) - drawn))
         drawn[index] += 1
-        loss = _loss(free.params, targets[index], rasterizer, schedule, float(drawn[index] % 2))
-        loss.backward()
-        _hand_over(free)
-        for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate * _decay(step, schedule.steps)
-        _step(free, optimizer)
-        losses.add(loss.detach())
+        # Whatever shines through is wrong over black or over white, so surfaces learn to be opaque. Otherwise a
+        # silhouette would learn to look right over the emptiness behind it and change when a later frame fills that.
+        white = drawn[index] % 2 == 1
+        decay = _decay(step, schedule.steps)
+        losses.add(stepping.take(step, decay, targets[index], rasterizer, white, losses.watching))
         if on_step is not None:
             left = (time.monotonic() - started) / (step + 1) * (schedule.steps - step - 1)
             on_step(step + 1, schedule.steps, left if step >= 2 else None)
         if losses.settled():
             break
-    there = {n: p.detach() for n, p in free.params.items()}
+    there = stepping.params
     if schedule.lr_quats > 0:
         there["quats"] = torch.nn.functional.normalize(there["quats"], dim=1)
-    return _bring_back(splats, there, Resident.of(there, device), list(free.stepped))
+    return _bring_back(splats, there, Resident.of(there, device), stepping.stepped)
 
 
-@dataclass(frozen=True, eq=False)
-class _Free:
-    """What a training may change.
-
-    Attributes:
-        params: the whole scene; leaves of the graph where their rate is over 0.
-        stepped: what the optimiser steps: the splats of `params` from some point on, in the same memory. The point is a
-            full vector register, so that a splat's result does not depend on how many are frozen.
-        skipped: the first of `stepped` that are frozen all the same.
-        rates: step size of every parameter, 0 = fixed.
-        free_colors: (M, 1, 1) bool for `stepped`, None = all.
-        unit: (M, 1) scene units in which means move, None when they do not: each splat's own size, so that near and far
-            splats train alike.
-    """
-
-    params: dict[str, Tensor]
-    stepped: dict[str, Tensor]
-    skipped: int
-    rates: dict[str, float]
-    free_colors: Tensor | None
-    unit: Tensor | None
-
-    @staticmethod
-    def of(ready: Resident, schedule: Schedule, frozen: int, fixed_colors: NDArray[np.bool_] | None) -> _Free:
-        rates = {
-            "means": schedule.lr_means,
-            "log_scales": schedule.lr_log_scales,
-            "quats": schedule.lr_quats,
-            "opacity_logits": schedule.lr_opacity,
-            "sh": schedule.lr_sh,
-        }
-        params = {n: t.clone().requires_grad_() if rates[n] > 0 else t for n, t in ready.params.items()}
-        start = frozen - frozen % _REGISTER
-        stepped = {n: params[n].detach()[start:].requires_grad_() for n in params if rates[n] > 0}
-        free = unit = None
-        if fixed_colors is not None:
-            free = torch.from_numpy(~fixed_colors[start:]).to(ready.device)[:, None, None]
-        if "means" in stepped:
-            unit = torch.exp(ready.params["log_scales"][start:].amax(1, keepdim=True))
-        return _Free(params, stepped, frozen - start, rates, free, unit)
+def _rates(schedule: Schedule) -> dict[str, float]:
+    return {
+        "means": schedule.lr_means,
+        "log_scales": schedule.lr_log_scales,
+        "quats": schedule.lr_quats,
+        "opacity_logits": schedule.lr_opacity,
+        "sh": schedule.lr_sh,
+    }
 
 
 def _bring_back(before: Splats, there: dict[str, Tensor], ready: Resident, changed: list[str]) -> Splats:
@@ -205,98 +167,6 @@ def _bring_back(before: Splats, there: dict[str, Tensor], ready: Resident, chang
     return done
 
 
-def _hand_over(free: _Free) -> None:
-    """Give the gradients of `params` to `stepped`; frozen splats and fixed colours get zero."""
-    for name, tensor in free.stepped.items():
-        whole = free.params[name]
-        grad, whole.grad = whole.grad, None
-        if grad is None:
-            continue
-        grad = grad[len(grad) - len(tensor) :]
-        if name == "sh" and free.free_colors is not None:
-            grad *= free.free_colors
-        if free.skipped:
-            grad[: free.skipped] = 0
-        tensor.grad = grad
-
-
 def _decay(step: int, steps: int) -> float:
     """Cosine from 1 to 0.1, so that settled splats come to rest."""
     return 0.1 + 0.45 * (1 + float(np.cos(np.pi * step / steps)))
-
-
-@dataclass(frozen=True, eq=False)
-class _Target:
-    rgb: Tensor
-    weight: Tensor
-    K_33: Tensor
-    cam_T_world: Tensor
-
-
-def _on_device(view: TrainingView, device: torch.device) -> _Target:
-    return _Target(
-        torch.from_numpy(np.ascontiguousarray(view.rgb)).to(device, non_blocking=True),
-        torch.from_numpy(np.ascontiguousarray(view.weight, np.float32)).to(device, non_blocking=True),
-        torch.from_numpy(view.K_33.astype(np.float32)).to(device, non_blocking=True),
-        torch.from_numpy(view.cam_T_world.astype(np.float32)).to(device, non_blocking=True),
-    )
-
-
-def _loss(
-    params: dict[str, Tensor], target: _Target, rasterizer: Rasterizer, schedule: Schedule, background: float
-) -> Tensor:
-    """Photometric loss over a background that alternates between black and white.
-
-    Whatever shines through is wrong in one of the two, so surfaces learn to be opaque. Otherwise a silhouette would
-    learn to look right over the emptiness behind it and change when a later frame fills that.
-    """
-    height, width = target.weight.shape
-    splats = (
-        params["means"],
-        params["quats"],
-        torch.exp(params["log_scales"]),
-        torch.sigmoid(params["opacity_logits"]),
-        _colors(params, target.cam_T_world),
-    )
-    rgb, alpha = _draw(rasterizer, splats, target, width, height)
-    if background:
-        rgb = rgb + background * (1 - alpha)[..., None]
-    loss = masked_smooth_l1(rgb, target.rgb, target.weight, _BETA)
-    if schedule.dssim > 0:
-        loss = loss + schedule.dssim * _BETA * masked_dssim(rgb, target.rgb, target.weight)
-    return loss
-
-
-def _draw(
-    rasterizer: Rasterizer,
-    splats: tuple[Tensor, Tensor, Tensor, Tensor, Tensor],
-    target: _Target,
-    width: int,
-    height: int,
-) -> tuple[Tensor, Tensor]:
-    """Colour and coverage; depth is not asked of an engine that can do without."""
-    cam, K = target.cam_T_world, target.K_33
-    if is_batched(rasterizer):
-        out = rasterizer.rasterize_views(*splats, cam[None], K[None], width, height, with_depth=False)
-        return out.rgb[0], out.alpha[0]
-    rendering = rasterizer.rasterize(*splats, cam, K, width, height)
-    return rendering.rgb, rendering.alpha
-
-
-def _colors(params: dict[str, Tensor], cam_T_world: Tensor) -> Tensor:
-    if params["sh"].shape[1] == 1:
-        return 0.5 + SH_C0 * params["sh"][:, 0]
-    return seen_colors(params["means"], params["sh"], cam_T_world)
-
-
-def _step(free: _Free, optimizer: torch.optim.Optimizer) -> None:
-    """One Adam step; means move in their own units."""
-    before = None if free.unit is None else free.stepped["means"].detach().clone()
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    with torch.no_grad():
-        if before is not None and free.unit is not None:
-            means = free.stepped["means"]
-            means.copy_(before + (means - before) * free.unit)
-        if "opacity_logits" in free.stepped:
-            free.stepped["opacity_logits"][free.skipped :].clamp_(-_MAX_LOGIT, _MAX_LOGIT)
