@@ -41,10 +41,11 @@ TIMED = {
     "splinescape.pipeline": "match_colors train_splats lift_frame shell_radius add_border fit_picture expand_view "
     "grow_scene",
     "splinescape.coarse.expand": "render_view hole_mask align_depth snap_ramps push_behind clean_rims "
-    "already_seen keep_inside floating lift_frame tuck_in match_colors _older_views _cropped train_splats "
-    "call_inpainter call_depth",
+    "already_seen keep_inside floating lift_frame tuck_in joined colors_matched _older_views _cropped trained "
+    "whole_scene call_inpainter call_depth",
     "splinescape.coarse.walk": "can_see uncovered_shares",
-    "splinescape.train.trainer": "resident _on_device _loss _hand_over _step _bring_back",
+    "splinescape.train.trainer": "resident Step brought_back",
+    "splinescape.train.step": "_draw _structure masked_smooth_l1",
     "splinescape.align": "fit_inverse_depth fill_harmonic occlusion_edges",
     "splinescape.scene.lift": "far_rims occlusion_edges",
 }

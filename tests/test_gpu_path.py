@@ -21,6 +21,7 @@ from splinescape.errors import CancelledError, InputError
 from splinescape.raster import Rendering
 from splinescape.raster.cpu import CpuRasterizer
 from splinescape.render import RenderedFrame, render_path
+from splinescape.scene import growing
 from splinescape.scene import resident as keeping
 from splinescape.scene.lift import lift_frame
 from splinescape.scene.meta import SceneMeta
@@ -100,7 +101,8 @@ def test_older_views_are_compared_together():
     rgb = np.zeros((H, W, 3), np.float32)
     frames = [frame(np.full((H, W), 2.0), rgb, K_33, moved(0.02 * i)) for i in range(11)]
     frames[2:2] = [frame(np.full((H // 2, W), 2.0), rgb[: H // 2], K_33)]
-    ours, plain = (list(expand._changes(before, after, frames, e)) for e in (engine, CPU))
+    there = resident(after, CPU.device)
+    ours, plain = (list(expand._changes(before, there, frames, e)) for e in (engine, CPU))
     assert [m.shape for m in ours] == [f.depth.shape for f in frames]
     assert all(np.array_equal(a, b) for a, b in zip(ours, plain, strict=True))
     assert any(m.any() for m in ours)
@@ -353,18 +355,64 @@ def test_new_splats_travel_alone_to_a_device_that_has_the_older_ones(monkeypatch
     sent = []
     copy = Tensor.to
     monkeypatch.setattr(Tensor, "to", lambda t, *args, **kw: sent.append(len(t)) or copy(t, *args, **kw))
-    both = keeping.joined(older, newer, META)
+    both = growing.joined(older, newer, META)
     assert set(sent) == {len(newer)}
-    ready = resident(both, META)
-    assert set(sent) == {len(newer)} and len(ready.opacities) == len(both) == len(older) + len(newer)
+    assert len(both.opacities) == len(older) + len(newer)
     assert resident(older, META) is there
 
 
 def test_joined_splats_are_those_that_were_joined():
     older, newer = wall(), wall(3.0)
-    both = keeping.joined(older, newer, torch.device("cpu"))
-    for name, tensor in both.tensors():
-        assert torch.equal(tensor, torch.cat([getattr(older, name), getattr(newer, name)]))
+    both = growing.joined(older, newer, torch.device("cpu"))
+    for name, tensor in Splats.concatenate([older, newer]).tensors():
+        assert torch.equal(both.params[name], tensor), name
+
+
+def first_of(splats: Splats, count: int) -> Splats:
+    return splats.select(torch.arange(count))
+
+
+def on_a_gpu(splats: Splats) -> Resident:
+    """As it would lie there."""
+    return replace(Resident.of(dict(splats.tensors()), CPU.device), device=torch.device("cuda"))
+
+
+def test_a_scene_grows_without_a_copy_of_what_was_there():
+    first, parts = wall(), [wall(z) for z in (1.5, 3.0, 4.0)]
+    expected = scene_now = first
+    places = []
+    for part in parts:
+        expected = Splats.concatenate([expected, part])
+        ready = on_a_gpu(expected)
+        scene_now = growing.whole_scene(scene_now, ready)
+        assert resident(scene_now, ready.device) is ready
+        for name, tensor in expected.tensors():
+            assert torch.equal(getattr(scene_now, name), tensor), name
+        places.append(scene_now.means.data_ptr())
+    assert places[0] != first.means.data_ptr(), "who gave the first ones keeps them"
+    assert len(set(places)) == 2, "room for half a scene more was made, and used"
+
+
+def test_a_scene_that_grows_twice_from_one_state_keeps_both():
+    older, parts = (
+        growing.appended(wall(), dict(wall(3.0).tensors())),
+        (first_of(wall(1.5), 5), first_of(wall(4.0), 7)),
+    )
+    ours = [growing.appended(older, dict(part.tensors())) for part in parts]
+    for whole, part in zip(ours, parts, strict=True):
+        for name, tensor in Splats.concatenate([older, part]).tensors():
+            assert torch.equal(getattr(whole, name), tensor), name
+    assert ours[0].means.data_ptr() == older.means.data_ptr() != ours[1].means.data_ptr()
+
+
+def test_the_room_of_a_scene_is_gone_with_it():
+    gc.collect()
+    before = len(growing._rooms)
+    whole = growing.appended(wall(), dict(wall(3.0).tensors()))
+    assert len(growing._rooms) == before + 1
+    del whole
+    gc.collect()
+    assert len(growing._rooms) == before
 
 
 def test_what_is_forgotten_is_copied_again():

@@ -21,17 +21,18 @@ from splinescape.inpaint import Inpainter
 from splinescape.raster import Rasterizer, is_batched
 from splinescape.scene.edges import inverse_depth
 from splinescape.scene.frame import Frame
+from splinescape.scene.growing import joined, whole_scene
 from splinescape.scene.lift import lift_frame
 from splinescape.scene.occlusion import already_seen, push_behind
 from splinescape.scene.ramps import snap_ramps
 from splinescape.scene.render import render_together, render_view
-from splinescape.scene.resident import joined, resident
+from splinescape.scene.resident import Resident, resident
 from splinescape.scene.rims import clean_rims
 from splinescape.scene.shell import INSIDE, keep_inside
 from splinescape.scene.silhouette import tuck_in
 from splinescape.scene.splats import Splats
-from splinescape.train.match import match_colors
-from splinescape.train.trainer import Schedule, TrainingView, train_splats
+from splinescape.train.match import colors_matched
+from splinescape.train.trainer import Schedule, TrainingView, trained
 
 _COVERED = 0.9
 _FAR_BACK = 1.15
@@ -192,16 +193,17 @@ def grow_scene(
     splats, first = grown.splats, len(grown.splats)
     if len(lifted.splats) == 0:
         return grown
-    scene = joined(splats, lifted.splats, rasterizer.device)
-    scene = match_colors(scene, first, frame, lifted.pixels, lifted.fixed, rasterizer)
+    ready = joined(splats, lifted.splats, rasterizer.device)
+    ready = colors_matched(ready, first, frame, lifted.pixels, lifted.fixed, rasterizer)
     views = [_cropped(frame.rgb, frame.inpaint, frame.view, _NEW_SHARE)]
-    views += _older_views(splats, scene, frames, rasterizer)
+    views += _older_views(splats, ready, frames, rasterizer)
     fixed = np.concatenate([grown.fixed_colors, lifted.fixed])
-    return Grown(train_splats(scene, views, rasterizer, schedule, fixed, first, on_step, cancel), fixed)
+    ready = trained(ready, views, rasterizer, schedule, fixed, first, on_step, cancel)
+    return Grown(whole_scene(splats, ready), fixed)
 
 
 def _older_views(
-    before: Splats, after: Splats, frames: Sequence[Frame], rasterizer: Rasterizer
+    before: Splats, after: Resident, frames: Sequence[Frame], rasterizer: Rasterizer
 ) -> list[TrainingView]:
     """Older pictures that the new splats change, so that they cannot spoil what is already right."""
     touched = []
@@ -215,13 +217,15 @@ def _older_views(
 
 
 def _changes(
-    before: Splats, after: Splats, frames: Sequence[Frame], rasterizer: Rasterizer
+    before: Splats, after: Resident, frames: Sequence[Frame], rasterizer: Rasterizer
 ) -> Iterator[NDArray[np.bool_]]:
     """Where each frame's view changes; frames of one size that follow each other are drawn together."""
-    old, new = (resident(splats, rasterizer.device) for splats in (before, after))
+    old = resident(before, rasterizer.device)
     for _, group in groupby(frames, lambda frame: frame.rgb.shape):
         for views in _batches([frame.view for frame in group], _VIEWS if is_batched(rasterizer) else 1):
-            drawn = [render_together(ready, views, rasterizer, with_depth=False).rgb for ready in (new, old)]
+            drawn = [
+                render_together(ready, views, rasterizer, with_depth=False).rgb for ready in (after, old)
+            ]
             yield from ((drawn[0] - drawn[1]).abs().amax(-1) > _CHANGED).cpu().numpy()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -46,6 +46,11 @@ class Resident:
         scales, opacities = torch.exp(params["log_scales"]), torch.sigmoid(params["opacity_logits"])
         return Resident(device, params, scales, opacities, colors)
 
+    def recoloured(self, sh: Tensor) -> Resident:
+        """The same with other harmonics (N, K, 3); what does not depend on them is shared."""
+        colors = 0.5 + SH_C0 * sh[:, 0] if sh.shape[1] == 1 else None
+        return replace(self, params=self.params | {"sh": sh}, colors=colors)
+
     def colors_from(self, cams_T_world: Tensor) -> Tensor:
         """Colours seen by (C, 4, 4) cameras: (N, 3) when all see the same, else (C, N, 3)."""
         if self.colors is not None:
@@ -69,17 +74,6 @@ def resident(splats: Splats, device: torch.device) -> Resident:
         return found
     there = {name: t.detach().to(device, torch.float32, non_blocking=True) for name, t in splats.tensors()}
     return keep(splats, Resident.of(there, device))
-
-
-def joined(older: Splats, newer: Splats, device: torch.device) -> Splats:
-    """Both, one after the other; where the older ones already are on `device`, only the newer ones travel there."""
-    whole = Splats.concatenate([older, newer])
-    with _lock:
-        found = _kept.get(older)
-    if device.type != "cpu" and found is not None and found.device == device:
-        added = {name: t.detach().to(device, torch.float32, non_blocking=True) for name, t in newer.tensors()}
-        keep(whole, Resident.of({n: torch.cat([t, added[n]]) for n, t in found.params.items()}, device))
-    return whole
 
 
 def forget() -> None:

@@ -41,12 +41,25 @@ def match_colors(
     Returns:
         The scene; no colour has moved by more than 0.3, so that a splat that is hidden here keeps its own.
     """
-    device = rasterizer.device
-    ready = resident(splats, device)
-    index = torch.from_numpy(pixels).to(device, non_blocking=True)
-    target = torch.from_numpy(frame.rgb.reshape(-1, 3)[pixels]).to(device, non_blocking=True)
+    ready = colors_matched(resident(splats, rasterizer.device), first, frame, pixels, fixed, rasterizer)
+    matched = replace(splats, **brought_back({"sh": ready.params["sh"]}))
+    keep(matched, ready)
+    return matched
+
+
+def colors_matched(
+    ready: Resident,
+    first: int,
+    frame: Frame,
+    pixels: NDArray[np.intp],
+    fixed: NDArray[np.bool_],
+    rasterizer: Rasterizer,
+) -> Resident:
+    """`match_colors` of a scene that is on the rasteriser's device, and stays there."""
+    index = torch.from_numpy(pixels).to(ready.device, non_blocking=True)
+    target = torch.from_numpy(frame.rgb.reshape(-1, 3)[pixels]).to(ready.device, non_blocking=True)
     limits = np.where(fixed, 0.0, _MAX_CHANGE).astype(np.float32)
-    reach = torch.from_numpy(limits)[:, None].to(device, non_blocking=True)
+    reach = torch.from_numpy(limits)[:, None].to(ready.device, non_blocking=True)
     start = 0.5 + SH_C0 * ready.params["sh"][first:, 0]
     colors = start
     for _ in range(_ROUNDS):
@@ -54,7 +67,5 @@ def match_colors(
         colors = (colors + target - shown).clamp(start - reach, start + reach)
         sh = ready.params["sh"].clone()
         sh[first:, 0] = (colors - 0.5) / SH_C0
-        ready = Resident.of(ready.params | {"sh": sh}, device)
-    matched = replace(splats, **brought_back({"sh": ready.params["sh"]}))
-    keep(matched, ready)
-    return matched
+        ready = ready.recoloured(sh)
+    return ready

@@ -15,7 +15,6 @@ from threading import Event as CancelEvent
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from splinescape.errors import CancelledError
 from splinescape.raster import Rasterizer
@@ -97,18 +96,48 @@ def train_splats(
     Raises:
         CancelledError: `cancel` was set.
     """
-    if len(splats) == 0 or not views or schedule.steps == 0:
+    if len(splats) == 0:
         return splats
+    before = resident(splats, rasterizer.device)
+    after = trained(before, views, rasterizer, schedule, fixed_colors, frozen, on_step, cancel)
+    if after is before:
+        return splats
+    changed = {n: t for n, t in after.params.items() if t is not before.params[n]}
+    done = replace(splats, **brought_back(changed))
+    keep(done, after)
+    return done
+
+
+def trained(
+    ready: Resident,
+    views: Sequence[TrainingView],
+    rasterizer: Rasterizer,
+    schedule: Schedule,
+    fixed_colors: NDArray[np.bool_] | None = None,
+    frozen: int = 0,
+    on_step: Callable[[int, int, float | None], None] | None = None,
+    cancel: CancelEvent | None = None,
+) -> Resident:
+    """`train_splats` of a scene that is on the rasteriser's device, and stays there.
+
+    Returns:
+        The trained scene, which shares the parameters that did not change; `ready` itself when there is nothing to do.
+
+    Raises:
+        CancelledError: `cancel` was set.
+    """
+    if not views or schedule.steps == 0:
+        return ready
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return _train(splats, views, rasterizer, schedule, fixed_colors, frozen, on_step, cancel)
+        return _train(ready, views, rasterizer, schedule, fixed_colors, frozen, on_step, cancel)
     finally:
         torch.set_num_threads(threads)
 
 
 def _train(
-    splats: Splats,
+    ready: Resident,
     views: Sequence[TrainingView],
     rasterizer: Rasterizer,
     schedule: Schedule,
@@ -116,11 +145,9 @@ def _train(
     frozen: int,
     on_step: Callable[[int, int, float | None], None] | None,
     cancel: CancelEvent | None,
-) -> Splats:
+) -> Resident:
     device = rasterizer.device
-    stepping = Step(
-        resident(splats, device), _rates(schedule), schedule.steps, frozen, fixed_colors, schedule.dssim
-    )
+    stepping = Step(ready, _rates(schedule), schedule.steps, frozen, fixed_colors, schedule.dssim)
     targets = [Target.of(view.rgb, view.weight, view.K_33, view.cam_T_world, device) for view in views]
     drawn = np.zeros(len(views))
     shares = np.array([view.share for view in views]) / sum(view.share for view in views)
@@ -147,7 +174,7 @@ def _train(
     there = stepping.params
     if schedule.lr_quats > 0:
         there["quats"] = torch.nn.functional.normalize(there["quats"], dim=1)
-    return _bring_back(splats, there, Resident.of(there, device), stepping.stepped)
+    return Resident.of(there, device)
 
 
 def _rates(schedule: Schedule) -> dict[str, float]:
@@ -158,13 +185,6 @@ def _rates(schedule: Schedule) -> dict[str, float]:
         "opacity_logits": schedule.lr_opacity,
         "sh": schedule.lr_sh,
     }
-
-
-def _bring_back(before: Splats, there: dict[str, Tensor], ready: Resident, changed: list[str]) -> Splats:
-    """The trained splats on the CPU; what did not change is not copied, what is on the device is kept there."""
-    done = replace(before, **brought_back({n: there[n] for n in changed}))
-    keep(done, ready)
-    return done
 
 
 def _decay(step: int, steps: int) -> float:
