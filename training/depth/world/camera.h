@@ -54,7 +54,7 @@ inline void aim(Builder &b, const Shot &s) {
 }
 // How bad the view is: 0 is good. `plain`: views of little are welcome too.
 inline float fault(const Scene &s, const World &w, bool plain, float &room) {
-    int sky = 0, close = 0, n = 0, seen[63], things = 0, most = 0;
+    int sky = 0, close = 0, distant = 0, n = 0, seen[63], things = 0, most = 0;
     int counts[63] = {0};
     float nearest = 1e9f, sum = 0, sum2 = 0, far[63];
     for (int j = -3; j <= 3; j++)
@@ -68,6 +68,7 @@ inline float fault(const Scene &s, const World &w, bool plain, float &room) {
             }
             nearest = fminf(nearest, h.t);
             if (h.t < 0.45f) close++;
+            if (h.t > 250.0f) distant++;
             float l = logf(h.t);
             sum += l, sum2 += l * l;
             int k = 0;
@@ -88,7 +89,8 @@ inline float fault(const Scene &s, const World &w, bool plain, float &room) {
     bool open = w.kind == MOUNTAIN || w.kind == WATERSIDE || w.kind == FIELD_ROAD;
     if (spread < 0.3f) f += 0.6f;
     if (!open && things < 9) f += 0.1f * (9 - things);
-    if (open && things < 3) f += 0.2f;
+    if (open && things < 3 && w.kind != MOUNTAIN) f += 0.2f;
+    if (w.kind == MOUNTAIN && distant < n / 3) f += 0.8f;  // the foreground hides the land
     if (!open && most > m * 0.55f) f += 0.5f;
     return f;
 }
@@ -115,6 +117,7 @@ inline void build_world(Builder &b, int kind) {
     float least = 1e30f, free_m = 0, room = 0;
     bool plain = b.r.chance(0.15f);
     for (int i = 0; i < 24 && least > 0.0f; i++) {
+        if (i == 10 && b.w.kind == MOUNTAIN) shot.lo.y = 8.0f, shot.hi.y = 200.0f;  // over what hides the land
         aim(b, shot);
         float f = fault(s, b.w, plain, free_m);
         if (f < least) least = f, best = b.w, room = free_m;

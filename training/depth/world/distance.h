@@ -5,32 +5,28 @@
 // Heights: `bed` within `shore` metres of the middle, a bank there, and up to four layers of ridges behind it, each
 // farther and often higher. `bay`: the shore comes near on one side. Sees -z from the middle.
 inline void far_land(Builder &b, float shore, float size, float bed, float bank, float steep, bool bay, int m) {
-    const int n = 192;
     World &w = b.w;
-    w.field_n = n, w.field_size = size, w.field_near = 20, w.field_mat = m, w.field0 = 0;
-    b.field.resize(n * n);
     int seed = (int)(b.r.u() * 1e5f), layers = b.r.in_int(0, 4);
-    float r[4], h[4], side = b.r.sign(), at = shore * b.r.in(1.3f, 2.5f), curl = b.r.in(1.5f, 5.0f), wild = b.r.in(0.3f, 1.3f);
+    float r[4], h[4], side = b.r.sign(), at = shore * b.r.in(1.3f, 2.5f), curl = b.r.in(1.5f, 5.0f), wild = b.r.in(0.3f, 1.3f), sharp = b.r.chance(0.5f) ? b.r.u() : 0.0f;
     for (int i = 0; i < 4; i++, at *= b.r.in(1.6f, 3.5f)) r[i] = at, h[i] = i < layers ? at * steep * b.r.in(0.3f, 1.0f) : 0.0f;
-    for (int j = 0; j < n; j++)
-        for (int i = 0; i < n; i++) {
-            float x = field_metres(i, w.field_near, size, n), z = field_metres(j, w.field_near, size, n), q = sqrtf(x * x + z * z) + 1e-3f, u = x / q, v = z / q;
-            float s = shore * (0.7f + 0.6f * fbm2(u * curl, v * curl, seed, 3));
-            if (bay) s *= mix(1.0f, 0.12f, smooth(0.15f, 0.95f, u * side));
-            float k = smooth(0.92f, 1.02f, q / s);
-            if (k <= 0.0f) {
-                b.field[j * n + i] = bed;
-                continue;
-            }
-            float y = mix(bed, bank * (1.0f + 1.5f * (fbm2(x * 0.02f, z * 0.02f, seed + 3, 3) - 0.4f)), k);
-            for (int l = 0; l < layers; l++) {
-                float d = q / r[l];
-                if (d <= 0.55f) break;  // the layers go outwards
-                float f = fbm2(u * curl * 2.2f + 9.0f * l, v * curl * 2.2f, seed + 7 + l, 5);
-                y += k * h[l] * fmaxf(0.0f, 1.0f + wild * (2.0f * f - 1.0f) * 1.8f) * smooth(0.55f, 1.0f, d) * (1.0f - 0.6f * smooth(1.0f, 1.9f, d));
-            }
-            b.field[j * n + i] = y;
+    w.field_flat = bank;
+    raise_land(b, size, 20, 0.8f, b.r.in(0.0f, 0.25f) * saturate(steep * 5.0f), m, [&](float x, float z, float cell) {
+        float q = sqrtf(x * x + z * z) + 1e-3f, u = x / q, v = z / q;
+        float s = shore * (0.7f + 0.6f * fbm2(u * curl, v * curl, seed, 3));
+        if (bay) s *= mix(1.0f, 0.12f, smooth(0.15f, 0.95f, u * side));
+        float k = smooth(0.92f, 1.02f, q / s);
+        if (k <= 0.0f) return bed;
+        float y = mix(bed, bank * (1.0f + 1.5f * (cell < 40.0f ? fbm2(x * 0.02f, z * 0.02f, seed + 3, 3) - 0.4f : 0.1f)), k);
+        for (int l = 0; l < layers; l++) {
+            float d = q / r[l];
+            if (d <= 0.55f) break;  // the layers go outwards
+            if (d > 4.0f) continue;
+            float f = 2.0f * fbm2(u * curl * 2.2f + 9.0f * l, v * curl * 2.2f, seed + 7 + l, 5) - 1.0f;
+            if (sharp > 0.0f) f = mix(f, 1.6f * alps(x / r[l] * curl * 1.4f, z / r[l] * curl * 1.4f, seed + 20 + l, octaves(r[l] / curl, cell, 5)) - 0.6f, sharp);
+            y += k * h[l] * fmaxf(0.0f, 1.0f + wild * f * 1.8f) * smooth(0.55f, 1.0f, d) * (1.0f - smooth(1.0f, 2.6f, d) * 0.75f) * (1.0f - smooth(2.6f, 4.0f, d));
         }
+        return y;
+    });
 }
 // Haze that leaves the farthest layer a little of its colour.
 inline void far_haze(Builder &b, float metres) { b.w.fog_density = b.r.log_in(0.04f, 2.2f) / metres; }

@@ -117,39 +117,63 @@ inline int meadow(Builder &b) {
     if (b.r.chance(0.1f)) { V3 s = soil_color(b.r) * 1.3f; store(b.of(m).a, s), store(b.of(m).b, s * 0.8f); b.of(m).pattern = SPECKLE; }  // sand
     return m;
 }
-// Hills and mountains; flat within `flat` metres of the middle, amplitude and roughness in metres.
-inline void terrain(Builder &b, float size, float near_m, float flat, float amp, float rough, float lift, int m) {
-    const int n = 192;
+const int KNOTS = 192;
+inline float ground_at(const Builder &b, float x, float z) { return field_height(b.w, b.field.data(), x, z); }
+// Land of the given heights. `focus`: the share of the columns that lie ahead (-z); 0.4616 is the same all around.
+template <class Height> inline void raise_land(Builder &b, float size, float near_m, float focus, float rough, int m, Height height) {
+    const int n = KNOTS;
     World &w = b.w;
     w.field_n = n, w.field_size = size, w.field_near = near_m, w.field_mat = m, w.field0 = 0;
-    b.field.resize(n * n);
-    int seed = (int)(b.r.u() * 1e5f);
-    float freq = b.r.log_in(1.2f, 4.0f) / size, ridge = b.r.u(), sx = b.r.in(-9, 9), warp = b.r.in(0.0f, 0.6f);
-    float far_slope = b.r.in(0.1f, 0.7f), sz = 0.0f;
-    bool summit = flat > 0 && size > 1000 && b.r.chance(0.45f);  // the middle is high ground, not a plain
-    if (summit) {
-        float best = -1;
-        for (int i = 0; i < 16; i++) {
-            float u = b.r.in(-60, 60), v = b.r.in(-60, 60), f = fbm2(u * 2, v * 2, seed, 4), g = 1 - fabsf(2 * fbm2(u * 3 + 7, v * 3, seed + 9, 4) - 1);
-            float big = mix(f, g * g, ridge);
-            if (big > best) best = big, sx = u, sz = v;
-        }
-        warp = 0.0f;
-    }
-    for (int j = 0; j < n; j++)
+    w.field_k = (n - 1) / logf(1.0f + size / near_m), w.field_focus = focus, w.field_rough = rough;
+    b.field.assign(n * n + n / RINGS * SECTORS, -1e30f);
+    for (int j = 0; j < n; j++) {
+        float cell = field_cell(w, field_radius(w, (float)j));
         for (int i = 0; i < n; i++) {
-            float x = field_metres(i, near_m, size, n), z = field_metres(j, near_m, size, n), r = sqrtf(x * x + z * z);
-            float u = x * freq + sx, v = z * freq + sz;
-            float q = fbm2(u * 2, v * 2, seed + 50, 3);
-            u += warp * q, v -= warp * q;
-            float f = fbm2(u * 2, v * 2, seed, 7), g = 1 - fabsf(2 * fbm2(u * 3 + 7, v * 3, seed + 9, 7) - 1);
-            float big = mix(f, g * g, ridge);
-            float k = summit ? 1.0f : smooth(flat, flat + size * 0.35f * far_slope + 1.0f, r);
-            float small = fbm2(x * 0.15f, z * 0.15f, seed + 3, 4) - 0.5f, tiny = fbm2(x * 0.9f, z * 0.9f, seed + 5, 3) - 0.5f;
-            b.field[j * n + i] = lift + amp * k * (big - 0.25f) + rough * (small * smooth(0, flat + 4, r) + 0.25f * tiny);
+            float x, z;
+            field_spot(w, i, j, x, z);
+            b.field[j * n + i] = height(x, z, cell);
+        }
+    }
+    w.field_top = -1e30f;
+    for (int j = 0; j < n / RINGS; j++)
+        for (int s = 0; s < SECTORS; s++) {
+            int to = std::min(n - 1, RINGS * (j + 1)), right = std::min(n - 1, n / SECTORS * (s + 1));
+            float top = -1e30f, far_m = to == n - 1 ? 1.6f * size : field_radius(w, (float)to);
+            for (int k = RINGS * j; k <= to; k++)
+                for (int i = n / SECTORS * s; i <= right; i++) top = fmaxf(top, b.field[k * n + i]);
+            top += rough * field_cell(w, far_m);
+            b.field[n * n + j * SECTORS + s] = top, w.field_top = fmaxf(w.field_top, top);
         }
 }
-inline float ground_at(const Builder &b, float x, float z) { return field_height(b.w, b.field.data(), x, z); }
+// How many octaves of noise, the first of this wavelength, the land's cells can carry.
+inline int octaves(float wave, float cell, int most) { return std::max(1, std::min(most, 1 + (int)log2f(fmaxf(wave / cell, 1.0f)))); }
+// Ridges and gullies, in [0, 1].
+inline float alps(float x, float z, int seed, int n) {
+    float sum = 0.0f, amp = 0.5f, all = 0.0f, carry = 1.0f;
+    for (int i = 0; i < n; i++) {
+        float r = 1.0f - fabsf(2.0f * noise2(x, z, seed + i) - 1.0f);
+        r *= r * carry;
+        sum += amp * r, all += amp, amp *= 0.5f, carry = fminf(1.0f, 0.25f + r * 1.6f);
+        float t = x * 1.62f - z * 1.2f + 13.7f;
+        z = x * 1.2f + z * 1.62f - 7.1f, x = t;
+    }
+    return sum / all;
+}
+// Hills and mountains all around; flat within `flat` metres of the middle, amplitude and roughness in metres.
+inline void terrain(Builder &b, float size, float near_m, float flat, float amp, float rough, float lift, int m) {
+    int seed = (int)(b.r.u() * 1e5f);
+    float freq = b.r.log_in(1.2f, 4.0f) / size, ridge = b.r.u(), sx = b.r.in(-9, 9), warp = b.r.in(0.0f, 0.6f);
+    float end = flat + size * 0.35f * b.r.in(0.1f, 0.7f) + 1.0f, crag = b.r.in(0.0f, 0.3f) * saturate(amp / (0.1f * size));
+    b.w.field_flat = lift;
+    raise_land(b, size, near_m, 0.4616f, crag, m, [&](float x, float z, float cell) {
+        float r = sqrtf(x * x + z * z), u = x * freq + sx, v = z * freq, wave = 0.5f / freq;
+        float q = fbm2(u * 2, v * 2, seed + 50, 2);
+        u += warp * q, v -= warp * q;
+        float big = mix(fbm2(u * 2, v * 2, seed, octaves(wave, cell, 6)), alps(u * 3 + 7, v * 3, seed + 9, octaves(wave * 0.67f, cell, 6)), ridge);
+        float small = cell < 3.0f ? fbm2(x * 0.15f, z * 0.15f, seed + 3, 3) - 0.5f : 0.0f, tiny = cell < 0.6f ? fbm2(x * 0.9f, z * 0.9f, seed + 5, 2) - 0.5f : 0.0f;
+        return lift + amp * smooth(flat, end, r) * (big - 0.25f) + rough * (small * smooth(0, flat + 4, r) + 0.25f * tiny);
+    });
+}
 inline void terrain_skin(Builder &b, int m, float amp) {
     if (b.r.chance(0.4f)) b.of(m).dirt = amp * b.r.in(0.1f, 0.6f);  // snow line in metres
     b.of(m).scale = b.r.chance(0.5f) ? 1.0f : 0.0f;
@@ -248,27 +272,6 @@ inline void forest(Builder &b) {
     grow_on(b, b.r.in_int(40, 150), 2.0f, 30, g, 0.05f);
     if (b.r.chance(0.3f)) for (int i = 0; i < 4; i++) { auto s = b.at(v3(b.r.in(-3, 3), 0.2f, b.r.in(-9, 9)), b.r.in(0, 6.28f)); b.rod(v3(-2, 0, 0), v3(2, b.r.in(0, 0.8f), 0), 0.2f, 0.15f, g.bark); }
     if (b.r.chance(0.3f)) for (int i = 0; i < 3; i++) { auto s = b.at(v3(b.r.in(-2, 2), b.w.field0 >= 0 ? ground_at(b, 0, 0) : 0, b.r.in(-9, 9)), b.r.in(0, 6.28f)); if (b.r.chance(0.5f)) person(b); else animal(b, b.r.in(0.5f, 1.5f)); }
-}
-inline void mountain(Builder &b) {
-    weather(b);
-    Green g = greens(b);
-    int m = meadow(b);
-    float size = b.r.log_in(1500, 9000), amp = size * b.r.in(0.1f, 0.6f);
-    terrain_skin(b, m, amp);
-    terrain(b, size, b.r.in(6, 40), b.r.in(5, 120), amp, b.r.in(0.5f, 6.0f), 0, m);
-    if (b.r.chance(0.4f)) {
-        b.w.water_mat = shiny(b, b.mat(hsv(b.r.in(0.48f, 0.62f), b.r.in(0.2f, 0.8f), b.r.in(0.1f, 0.5f))), 0.9f, 0.98f);
-        b.of(b.w.water_mat).mirror = b.r.in(0.05f, 0.3f), b.w.water_y = -amp * b.r.in(0.05f, 0.2f), b.w.wave = b.r.in(0.02f, 0.2f);
-    }
-    b.w.fog_density = b.r.log_in(0.02f, 1.2f) / size;
-    grow_on(b, b.r.in_int(60, 420), 4, size * 0.3f, g, b.r.in(0.1f, 0.7f));
-    int n = b.r.in_int(0, 6);
-    Look k = look_of(b, false);
-    for (int i = 0; i < n; i++) {
-        float x = b.r.gauss() * 80, z = b.r.gauss() * 80;
-        auto s = b.at(v3(x, ground_at(b, x, z) - 0.4f, z), b.r.in(0, 6.28f));
-        if (b.r.chance(0.5f)) house(b, b.r.in(2, 6), b.r.in(2, 6), b.r.in(2.5f, 6), k, 1); else person(b);
-    }
 }
 inline void field(Builder &b, bool road) {
     weather(b);

@@ -295,6 +295,7 @@ inline float screen_share(const World &w) {
         case SHELVES: return 0.05f;
         case TABLE_TOP: return 0.06f;
         case CLUTTER: return 0.15f;
+        case GARDEN: return 0.36f;
         default: return w.indoor ? 0.1f : 0.24f;
     }
 }

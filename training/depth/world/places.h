@@ -1,9 +1,9 @@
 // The kinds of worlds, and a camera for each.
 #pragma once
-#include "distance.h"
+#include "landscape.h"
 
 enum Kind { ROOM, HALL, STREET, VILLAGE, FOREST, MOUNTAIN, FIELD_ROAD, WATERSIDE, TABLE_TOP, PEOPLE, SHELVES, ABOVE, GARDEN, CLUTTER, KINDS };
-const int SHARES[KINDS] = {22, 7, 12, 9, 6, 6, 7, 9, 8, 4, 2, 3, 4, 1};
+const int SHARES[KINDS] = {20, 7, 11, 8, 6, 10, 7, 9, 9, 5, 1, 2, 4, 1};
 
 struct Shot {  // where cameras of this world may stand and look
     V3 lo, hi;          // box of the eye; y above the ground there
@@ -129,8 +129,8 @@ inline Shot place(Builder &b, int kind) {
             s.lo = v3(-1.5f, 0.3f, -6), s.hi = v3(1.5f, 2.0f, 6), s.pitch_lo = -0.3f, s.pitch_hi = 0.4f;
             break;
         case MOUNTAIN:
-            mountain(b);
-            s.lo = v3(-40, 0.8f, -40), s.hi = v3(40, b.r.chance(0.6f) ? 2.0f : 60.0f, 40), s.pitch_lo = -0.3f, s.pitch_hi = 0.15f, s.fov_lo = 30;
+            landscape(b);
+            s.lo = v3(-40, 0.8f, -40), s.hi = v3(40, b.r.chance(0.5f) ? 2.0f : b.r.chance(0.6f) ? 20.0f : 120.0f, 40), s.pitch_lo = -0.3f, s.pitch_hi = 0.12f, s.yaw_spread = 0.6f, s.fov_lo = 30;
             break;
         case FIELD_ROAD: {
             bool road = b.r.chance(0.6f);
@@ -141,7 +141,7 @@ inline Shot place(Builder &b, int kind) {
             break;
         }
         case WATERSIDE:
-            if (b.r.chance(0.6f)) {
+            if (b.r.chance(0.7f)) {
                 far_shore(b);
                 s.lo = v3(-2, 0.6f, -2), s.hi = v3(2, b.r.chance(0.8f) ? 2.6f : 8.0f, 2), s.pitch_lo = -0.22f, s.pitch_hi = 0.12f, s.yaw_spread = 0.6f, s.fov_lo = 30, s.fov_hi = 80;
                 break;

@@ -25,7 +25,8 @@ HD void first_pixel(const Scene &s, const World &w, int x, int y, int width, int
     Dice dice = dice_of(w, x, y, 0);
     float px_angle = w.tan_half / (0.5f * (width > height ? width : height));
     Hit h;
-    Sample got = shade(s, w, v3(w.eye), pixel_ray(w, x + 0.5f, y + 0.5f, width, height), px_angle, dice, h);
+    V3 ray = pixel_ray(w, x + 0.5f, y + 0.5f, width, height);
+    Sample got = shade(s, w, v3(w.eye), ray, px_angle, dice, h);
     store3(out.sharp + 3 * i, got.sharp);
     store3(out.albedo + 3 * i, got.albedo);
     bool sky = h.what == MISS;
@@ -36,7 +37,7 @@ HD void first_pixel(const Scene &s, const World &w, int x, int y, int width, int
     else if (h.what == PLANE || h.what == FIELD) what = 2;
     else if (h.what == WATER) what = 3;
     else if (s.mats[w.mat0 + s.prims[w.prim0 + h.what].mat].mirror > 0.8f) what = 4;
-    if (!sky && w.fog_density * h.t > 3.5f) what = 5;
+    if (!sky && seen_through(w, v3(w.eye), norm(ray), h.t * length(ray)) < 0.03f) what = 5;
     out.what[i] = what;
 }
 // Whether one sample is too few: an edge of shape, light or pattern runs through here.

@@ -14,10 +14,29 @@ struct Dice {
     }
 };
 
-HD V3 fog_over(const World &w, V3 c, float metres, V3 dir) {
-    if (w.fog_density <= 0.0f) return c;
-    float k = 1.0f - expf(-w.fog_density * metres);
-    return mix(c, v3(w.fog) + v3(w.sun_col) * 0.03f * powf(fmaxf(dot(norm(dir), v3(w.sun)), 0.0f), 5.0f), k);
+// Optical depth of the layer of cloud or fog between o and o + unit * metres.
+HD float bank_depth(const World &w, V3 o, V3 unit, float metres) {
+    if (w.bank_density <= 0.0f) return 0.0f;
+    V3 p = o + unit * metres;
+    float thick = fminf(w.bank_hi - w.bank_lo, 300.0f), wave = 4.0f / (thick + 60.0f);
+    float shift = thick * (fbm2(p.x * wave, p.z * wave, 23, 4) - 0.5f), lo = w.bank_lo + shift, hi = w.bank_hi + shift;
+    float part = clampf(p.y, lo, hi) - clampf(o.y, lo, hi), rise = p.y - o.y;
+    float inside = fabsf(rise) > 1e-3f ? saturate(part / rise) : o.y > lo && o.y < hi ? 1.0f : 0.0f;
+    return w.bank_density * metres * inside;
+}
+// How much of a surface is seen through haze and clouds.
+HD float seen_through(const World &w, V3 o, V3 unit, float metres) {
+    return expf(-w.fog_density * metres - bank_depth(w, o, unit, metres));
+}
+HD V3 fog_over(const World &w, V3 c, V3 o, V3 unit, float metres) {
+    if (w.fog_density > 0.0f) {
+        float k = 1.0f - expf(-w.fog_density * metres);
+        c = mix(c, v3(w.fog) + v3(w.sun_col) * 0.03f * powf(fmaxf(dot(unit, v3(w.sun)), 0.0f), 5.0f), k);
+    }
+    float bank = bank_depth(w, o, unit, metres);
+    if (bank <= 0.0f) return c;
+    V3 cloud = w.bank_lo > o.y ? sky_color(w, unit) : v3(w.bank_col);  // what is above is part of the sky
+    return mix(c, cloud, 1.0f - expf(-bank));
 }
 HD float nudge(V3 p) { return 3e-4f + 4e-6f * length(p); }
 
@@ -115,7 +134,7 @@ HD V3 seen(const Scene &s, const World &w, V3 o, V3 d, float px_angle, Dice &dic
     V3 q = o + d * h.t, n = h.n;
     Skin k = skin_at(s, w, h.what, q, n, far_m * px_angle);
     V3 in = v3(w.ambient) * (1.2f + 0.5f * n.y) + sun_light(s, w, q, n, dice) + lamps_unshadowed(s, w, q, n);
-    return fog_over(w, k.albedo * in + k.emit, far_m, d);
+    return fog_over(w, k.albedo * in + k.emit, o, norm(d), far_m);
 }
 
 HD Sample shade(const Scene &s, const World &w, V3 o, V3 d, float px_angle, Dice &dice, Hit &h) {
@@ -150,14 +169,14 @@ HD Sample shade(const Scene &s, const World &w, V3 o, V3 d, float px_angle, Dice
         V3 c2 = seen(s, w, p + h.n * (clear ? -nudge(p) : nudge(p)), r, px_angle, dice);
         if (clear) {
             float rim = saturate(0.06f + 1.2f * powf(1.0f - facing, 3.0f));
-            out.sharp = fog_over(w, mix(c2 * -k.mirror, k.albedo * 2.0f + v3(w.ambient) * 0.8f, rim) + shine(w, k, n, d, direct), far_m, d);
+            out.sharp = fog_over(w, mix(c2 * -k.mirror, k.albedo * 2.0f + v3(w.ambient) * 0.8f, rim) + shine(w, k, n, d, direct), o, unit, far_m);
             return out;
         }
         V3 tint = k.mirror > 0.3f && k.mirror < 0.8f ? mix(v3(1.0f), k.albedo, 0.5f) : v3(1.0f);
         c = c + c2 * tint * mirror;
     }
-    float through = w.fog_density > 0.0f ? expf(-w.fog_density * far_m) : 1.0f;
-    out.sharp = fog_over(w, c, far_m, d);
+    float through = seen_through(w, o, unit, far_m);
+    out.sharp = fog_over(w, c, o, unit, far_m);
     out.albedo = k.albedo * (through * (1.0f - mirror));
     return out;
 }

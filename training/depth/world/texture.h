@@ -33,6 +33,22 @@ HD float glyphs(float x, float y, float rows, float seed) {
     if (h & 256u) ink = fmaxf(ink, fabsf(gx - gy * 0.7f) < 0.22f);
     return ink;
 }
+// Noise of a few pixels' size at any distance, in [0, 1].
+HD float pixel_noise(V3 p, float px) {
+    float level = log2f(fmaxf(px, 0.004f) * 5.0f), low = floorf(level), s = exp2f(-low);
+    return mix(noise3(p * s), noise3(p * (s * 0.5f)), level - low);
+}
+// Fields of different crops, with furrows.
+HD V3 parcels(float x, float y, V3 a, V3 b, float seed, float px) {
+    float f1, f2, pitch = 35.0f + 160.0f * fractf(seed * 17.0f), turn = 6.0f * seed;
+    uint32_t id;
+    cells2((x * cosf(turn) - y * sinf(turn)) / pitch, (x * sinf(turn) + y * cosf(turn)) / (pitch * 2.2f), 5, f1, f2, id);
+    float k = unit_of(id), ang = 6.2832f * unit_of(hash32(id)), light = 0.45f + 0.9f * unit_of(hash32(id + 5u));
+    V3 c = k < 0.5f ? a : k < 0.75f ? v3(a.x * 1.7f + 0.08f, a.y * 1.25f + 0.05f, a.z * 0.8f) : k < 0.9f ? b : v3(0.16f, 0.1f, 0.06f);
+    float furrow = sinf((x * cosf(ang) + y * sinf(ang)) * (0.9f + 2.0f * k));
+    c = c * light * (1.0f + 0.18f * furrow * saturate(1.3f - px * 1.2f));
+    return c * mix(0.55f, 1.0f, smooth(0.01f, 0.05f, f2 - f1)) * (0.75f + 0.5f * noise2(x * 0.06f, y * 0.06f, 3));
+}
 // A painted picture or a photograph: gradients, blobs and boxes, with frames of its own perspective.
 HD V3 picture(float x, float y, V3 a, V3 b, float seed) {
     int s = (int)(seed * 4093.0f);
@@ -170,6 +186,7 @@ HD V3 pattern_color(int pattern, V3 a, V3 b, float scale, float seed, float u, f
             float f = fbm3(p * scale + v3(seed * 37.0f), 5), g = fbm3(p * (scale * 2.3f) - v3(seed * 19.0f), 3);
             return mix(mix(a, b, smooth(0.42f, 0.58f, f)), vivid(hash32((uint32_t)s)), smooth(0.5f, 0.62f, g));
         }
+        case PLOTS: return parcels(u, v, a, b, seed, px);
         case ROCK: {
             float strata = fbm3(v3(p.x * 0.7f, p.y * 3.0f, p.z * 0.7f) * scale, 5), crack = fbm3(p * (scale * 3.0f), 4);
             return mix(a, b, strata) * (0.45f + 1.1f * crack * crack * 1.6f);
@@ -261,15 +278,20 @@ HD Skin skin_at(const Scene &s, const World &w, int what, V3 pos, V3 &n, float p
     if (m.pattern == FACADE && bump < 0.0f) k.mirror = 0.25f, k.spec = 0.5f, k.bump = 0.0f;
     k.emit = m.emit > 0.0f ? k.albedo * m.emit : v3(0.0f);
     if (what == -3) {  // terrain: rock where steep, snow and meadow by height
-        float steep = 1.0f - n.y, rough = fbm3(pos * 0.02f + v3(seed * 50.0f), 4);
-        V3 meadow = mix(v3(m.a), v3(m.a) * 0.5f + v3(0.03f, 0.02f, 0.0f), rough);
-        V3 stone = v3(m.b) * (0.5f + fbm3(v3(pos.x, pos.y * 2.5f, pos.z) * 0.11f, 4));
-        k.albedo = mix(meadow, stone, smooth(0.12f, 0.4f, steep + 0.35f * (rough - 0.5f)));
-        float woods = fbm3(pos * 0.05f + v3(3.0f), 4);
-        if (m.scale > 0.0f) k.albedo = mix(k.albedo, v3(m.a) * (0.12f + 0.3f * noise3(pos * 0.9f)), smooth(0.5f, 0.56f, woods) * (1.0f - smooth(0.3f, 0.5f, steep)));
-        if (m.dirt > 0.0f) k.albedo = mix(k.albedo, v3(0.82f, 0.85f, 0.9f), smooth(0.0f, 0.25f, pos.y / m.dirt - 1.0f + 0.8f * (rough - 0.5f) - 0.5f * steep));
+        float steep = 1.0f - n.y, rough = fbm3(pos * 0.02f + v3(seed * 50.0f), 4), broad = fbm3(pos * 0.0035f + v3(seed * 31.0f), 3), grain = pixel_noise(pos, px);
+        V3 meadow = m.pattern == PLOTS && steep < 0.12f ? parcels(pos.x, pos.z, v3(m.a), v3(m.b), seed, px) : mix(v3(m.a), v3(m.a) * 0.5f + v3(0.03f, 0.02f, 0.0f), rough);
+        float bare = smooth(0.12f, 0.4f, steep + 0.35f * (rough - 0.5f) + 0.3f * (broad - 0.5f));
+        k.albedo = meadow;
+        if (bare > 0.0f) k.albedo = mix(meadow, v3(m.b) * (0.5f + fbm3(v3(pos.x, pos.y * 2.5f, pos.z) * 0.11f, 4)) * (0.7f + 0.6f * fbm3(v3(pos.x * 0.3f, pos.y, pos.z * 0.3f) * 0.03f, 2)), bare);
+        if (m.scale > 0.0f) {  // woods, up to where snow is near
+            float woods = 0.5f * fbm3(pos * 0.05f + v3(3.0f), 3) + 0.5f * broad, line = m.dirt > 0.0f ? smooth(0.95f, 0.75f, pos.y / m.dirt) : 1.0f;
+            float cover = smooth(0.49f, 0.54f, woods) * (1.0f - smooth(0.35f, 0.55f, steep)) * line;
+            k.albedo = mix(k.albedo, v3(m.a) * (0.1f + 0.42f * grain * grain + 0.1f * rough), cover);
+        }
+        if (m.dirt > 0.0f) k.albedo = mix(k.albedo, v3(0.82f, 0.85f, 0.9f), smooth(0.0f, 0.25f, pos.y / m.dirt - 1.0f + 0.8f * (rough - 0.5f) - 0.5f * steep + 0.3f * (grain - 0.5f)));
         float near_detail = saturate(1.0f - px * 6.0f);
-        k.albedo = k.albedo * mix(1.0f, 0.5f + noise3(pos * 3.0f) * 0.5f + noise3(pos * 17.0f) * 0.5f, near_detail);
+        k.albedo = k.albedo * (0.72f + 0.56f * grain);
+        if (near_detail > 0.0f) k.albedo = k.albedo * mix(1.0f, 0.5f + noise3(pos * 3.0f) * 0.5f + noise3(pos * 17.0f) * 0.5f, near_detail);
     } else if (m.dirt > 0.0f)
         k.albedo = k.albedo * (1.0f - m.dirt * smooth(0.35f, 0.75f, fbm3(pos * 0.9f + v3(seed * 11.0f), 4)));
     for (int i = 0; i < w.decals; i++) {

@@ -1,5 +1,6 @@
 // The first surface along a ray: bounding volumes, the endless ground, water and the height field.
 #pragma once
+#include "field.h"
 #include "shapes.h"
 
 const int MISS = -1, PLANE = -2, FIELD = -3, WATER = -4;
@@ -9,57 +10,6 @@ struct Hit {
     int what;  // a shape's number in its world, or one of the above
     V3 n;      // unit, towards the ray's origin
 };
-
-// Height-field coordinates: fine cells near the middle, wide ones far away.
-HD float field_coord(float x, float near_m, float size, int n) {
-    float k = logf(1.0f + size / near_m), u = logf(1.0f + fabsf(x) / near_m) / k;
-    return 0.5f * (n - 1) * (1.0f + (x < 0.0f ? -u : u));
-}
-HD float field_metres(int i, float near_m, float size, int n) {
-    float u = 2.0f * i / (n - 1) - 1.0f, k = logf(1.0f + size / near_m);
-    float x = near_m * (expf(fabsf(u) * k) - 1.0f);
-    return u < 0.0f ? -x : x;
-}
-HD float field_height(const World &w, const float *fields, float x, float z) {
-    int n = w.field_n;
-    float u = clampf(field_coord(x, w.field_near, w.field_size, n), 0.0f, n - 1.001f);
-    float v = clampf(field_coord(z, w.field_near, w.field_size, n), 0.0f, n - 1.001f);
-    int i = (int)u, j = (int)v;
-    const float *f = fields + w.field0 + j * n + i;
-    float a = u - i, b = v - j;
-    return mix(mix(f[0], f[1], a), mix(f[n], f[n + 1], a), b);
-}
-HD bool hit_field(const World &w, const float *fields, V3 o, V3 d, float t0, float t1, float &t, V3 &n) {
-    float speed = length(d), x = t0, before = t0;
-    float limit = fminf(t1, 1.6f * w.field_size / speed);
-    float above = o.y + d.y * x - field_height(w, fields, o.x + d.x * x, o.z + d.z * x);
-    if (above < 0.0f) return false;
-    for (int i = 0; i < 110; i++) {  // level rays over flat ground hurry after a while, or they would end before the hills
-        float step = fmaxf(above * 0.45f, 0.02f + (i < 50 ? 0.006f : 0.07f) * x * speed) / speed;
-        before = x;
-        x += step;
-        if (x > limit) return false;
-        above = o.y + d.y * x - field_height(w, fields, o.x + d.x * x, o.z + d.z * x);
-        if (above < 0.0f) {
-            float lo = before, hi = x;
-            for (int k = 0; k < 12; k++) {
-                float m = 0.5f * (lo + hi);
-                if (o.y + d.y * m < field_height(w, fields, o.x + d.x * m, o.z + d.z * m))
-                    hi = m;
-                else
-                    lo = m;
-            }
-            t = hi;
-            float px = o.x + d.x * t, pz = o.z + d.z * t, r = fmaxf(fabsf(px), fabsf(pz));
-            float e = 0.5f * (w.field_near + r) * logf(1.0f + w.field_size / w.field_near) * 2.0f / w.field_n;
-            n = norm(v3(field_height(w, fields, px - e, pz) - field_height(w, fields, px + e, pz), 2.0f * e,
-                        field_height(w, fields, px, pz - e) - field_height(w, fields, px, pz + e)));
-            if (dot(n, d) > 0.0f) n = norm(n - d * (1.01f * dot(n, d) / dot(d, d)));
-            return true;
-        }
-    }
-    return false;
-}
 
 HD bool enter_box(const Node &b, V3 o, V3 inv, float t0, float t1, float &t) {
     float ax = (b.lo[0] - o.x) * inv.x, bx = (b.hi[0] - o.x) * inv.x;
