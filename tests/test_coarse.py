@@ -222,6 +222,23 @@ def test_only_poses_that_can_see_the_new_splats_are_rescored(half_a_wall, monkey
     assert np.array_equal(walk.ratios[2:], before[2:])
 
 
+@pytest.mark.parametrize("over", ["no frame is left", "only gaps are closed"])
+def test_nothing_is_scored_for_a_choice_that_will_not_be_made(half_a_wall, monkeypatch, over):
+    settings = config(0.01, 0.6).model_copy(update={"n_frames": 3 if over == "no frame is left" else 10})
+    walk = Walk.begin(dense(), settings, CPU, half_a_wall[1])
+    walk.selecting = over == "no frame is left"
+    extra = lift_frame(frame(np.full((H, W), 4.0), K=K_33), 1000.0).splats
+    scene = type(extra).concatenate([half_a_wall[1], extra])
+    scored = []
+    original = walking.uncovered_shares
+    monkeypatch.setattr(walking, "uncovered_shares", lambda *a: scored.append(a[-1]) or original(*a))
+    phase = "expanded" if walk.selecting else "closing"
+    walk.add(phase, CoarseFrame(3, 0.5, 10, 10, len(extra)), scene, len(extra))
+    assert scored == []
+    assert walk.summary(3, 4).uncovered >= 0
+    assert scored == [False], "what stays open is measured all the same"
+
+
 def test_a_walk_restored_from_its_state_goes_on_the_same(half_a_wall):
     walk = Walk.begin(dense(), config(0.01, 0.6), CPU, half_a_wall[1])
     extra = lift_frame(frame(np.full((H, W), 4.0), K=K_33), 1000.0).splats

@@ -58,11 +58,12 @@ class Walk:
     """Where coarse expansion stands; `state()` and `restore()` carry it through a checkpoint.
 
     Attributes:
-        ratios: (P,) uncovered share of every pose at canvas size, margin not counted.
+        ratios: (P,) uncovered share of every pose at canvas size, margin not counted; kept up while poses are chosen
+            by it.
         open_shares: (P,) uncovered share of every pose at the picture's size; NaN = not measured since it changed.
         frames, closing: what was added so far.
         selecting: whether the selection policy may still find a pose.
-        stopped_at: (P,) ratios when it found none any more; closing frames change `ratios` after that.
+        stopped_at: (P,) ratios when it found none any more.
     """
 
     path: DensePath
@@ -104,7 +105,7 @@ class Walk:
             yield index, "closing"
 
     def add(self, phase: Phase, frame: CoarseFrame, scene: Splats, new: int) -> None:
-        """Record a frame and rescore the poses that can see its splats, the last `new` of the scene."""
+        """Record a frame and, while there is a choice to make, rescore the poses that see its `new` last splats."""
         (self.frames if phase == "expanded" else self.closing).append(frame)
         step = max(1, new // _POINTS)
         points = scene.means[-new::step].double().numpy()
@@ -112,7 +113,8 @@ class Walk:
         seen = can_see(points, self.path.cams_T_world, self.path.Ks_33, width, height)
         self.splats = scene
         self.open_shares[seen & ~(self.open_shares <= 0)] = np.nan
-        self._score(seen)
+        if self.selecting and self.budget_left() > 0:
+            self._score(seen)
 
     def skip(self, index: int) -> None:
         """Note that a pose turned out to have nothing to fill."""
