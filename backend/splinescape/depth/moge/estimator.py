@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from splinescape.camera.intrinsics import pixel_rays
 from splinescape.camera.view import View
 from splinescape.depth import DepthPrediction
 from splinescape.depth.moge.framing import framed
+from splinescape.depth.normals import facing
 from splinescape.errors import InputError
 from splinescape.picture.focal import LIKELY_FOV, centred_intrinsics
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 _SHORTEST_FOCAL, _LONGEST_FOCAL = 0.1, 50.0
 """In half diagonals: 169 and 2.3 degrees from corner to corner."""
-_GRAZING = 1e-3
-"""Cosine to which a normal is turned back that faces away from the camera."""
 _FINEST_LEVEL, _CPU_LEVEL = 9, 2
 
 
@@ -89,7 +87,8 @@ class MogeDepth:
         unknown = ~(np.isfinite(depth) & (depth > 0))
         depth[unknown] = np.inf
         confidence = np.where(unknown, 0, np.clip(seen.mask, 0, 1)).astype(np.float32)
-        return DepthPrediction(depth, confidence, K, _facing(seen.normals, K))
+        normals = None if seen.normals is None else facing(seen.normals, K)
+        return DepthPrediction(depth, confidence, K, normals)
 
     def _look(self, rgb_hw3: NDArray[np.uint8], K_33: NDArray[np.float32] | None) -> _Seen:
         import torch
@@ -129,8 +128,10 @@ def _camera(
     grid = np.ix_(sample_grid(height), sample_grid(width))
     half_diagonal = math.hypot(height, width) / 2
     units = centred_intrinsics(half_diagonal, width, height) if K_33 is None else K_33
-    uv = pixel_rays(width, height, units)[grid][known[grid]][:, :2]
-    xyz = points[grid][known[grid]].astype(np.float64)
+    v, u = np.nonzero(known[grid])
+    v, u = sample_grid(height)[v], sample_grid(width)[u]
+    uv = np.stack([(u + 0.5 - units[0, 2]) / units[0, 0], (v + 0.5 - units[1, 2]) / units[1, 1]], -1)
+    xyz = points[v, u].astype(np.float64)
     if K_33 is not None:
         fit = robust_fit(uv, xyz, focal=1.0)
         return np.array(K_33, np.float32), 0.0 if fit is None else fit.shift
@@ -142,16 +143,3 @@ def _camera(
         focal = fit.focal
     K = centred_intrinsics(focal * half_diagonal, width, height)
     return K, 0.0 if fit is None else fit.shift
-
-
-def _facing(normals: NDArray[np.float32] | None, K_33: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """Unit normals of surfaces that can be seen: at least grazing; towards the camera where there is none."""
-    if normals is None:
-        return None
-    height, width = normals.shape[:2]
-    rays = pixel_rays(width, height, K_33)
-    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
-    facing = np.where(np.isfinite(normals).all(axis=-1, keepdims=True), normals, 0).astype(np.float64)
-    away = np.maximum((facing * rays).sum(axis=-1, keepdims=True) + _GRAZING, 0)
-    facing -= away * rays
-    return (facing / np.linalg.norm(facing, axis=-1, keepdims=True)).astype(np.float32)

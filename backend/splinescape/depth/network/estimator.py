@@ -17,6 +17,7 @@ from splinescape.depth.network.framing import resized, working_size
 from splinescape.depth.network.sky import find_sky
 from splinescape.depth.network.upsample import along_edges, smooth
 from splinescape.depth.network.weights import SHIPPED, load_network
+from splinescape.depth.normals import facing
 from splinescape.errors import InputError
 from splinescape.picture.focal import centred_intrinsics
 from splinescape.scene.ramps import snap_ramps
@@ -28,8 +29,6 @@ _NEAREST, _FARTHEST = 1e-3, 1e5
 _SKY = np.float32(50)
 """Stands for the logarithm of the sky's depth."""
 _CLOSE = math.log(1.25)
-_GRAZING = 1e-3
-"""Cosine to which a normal is turned back that faces away from the camera."""
 
 
 class NetworkDepth:
@@ -82,8 +81,9 @@ class NetworkDepth:
         depth[far] = np.inf
         error = np.exp(smooth(seen.log_error, width, height))
         confidence = np.where(far, np.float32(0), -np.expm1(np.float32(-_CLOSE) / error))
-        normals = _facing(smooth(seen.normals, width, height), K, stretch)
-        return DepthPrediction(depth, confidence, K, normals)
+        normals = smooth(seen.normals, width, height)
+        normals[..., 2] /= np.float32(stretch)
+        return DepthPrediction(depth, confidence, K, facing(normals, K))
 
     def _look(self, small: NDArray[np.uint8]) -> _Seen:
         with torch.inference_mode():
@@ -147,23 +147,3 @@ def _sharpened(
     """Steps instead of the network's ramps, and _SKY on the sky."""
     depth = np.where(sky, np.float32(np.inf), np.exp(log_depth))
     return np.where(sky, _SKY, np.log(snap_ramps(depth, rgb)))
-
-
-def _facing(normals: NDArray[np.float32], K_33: NDArray[np.float32], stretch: float) -> NDArray[np.float32]:
-    """Unit normals of surfaces that were stretched along z, at least grazing where they would face away."""
-    height, width = normals.shape[:2]
-    facing = np.asarray(normals / np.array([1, 1, stretch], np.float32), np.float32)
-    facing /= np.maximum(_length(facing), np.float32(1e-6))
-    x = (np.arange(width, dtype=np.float32) + 0.5 - K_33[0, 2]) / K_33[0, 0]
-    y = (np.arange(height, dtype=np.float32)[:, None] + 0.5 - K_33[1, 2]) / K_33[1, 1]
-    along = (facing[..., 0] * x + facing[..., 1] * y + facing[..., 2]) / np.sqrt(x * x + y * y + 1)
-    v, u = np.nonzero(along > -_GRAZING)
-    rays = np.stack([x[u], y[v, 0], np.ones(len(u), np.float32)], -1)
-    turned = facing[v, u] - (along[v, u] + np.float32(_GRAZING))[:, None] * rays / _length(rays)
-    facing[v, u] = turned / _length(turned)
-    return facing
-
-
-def _length(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(..., 1) of vectors (..., 3)."""
-    return np.asarray(np.sqrt(np.einsum("...c,...c->...", vectors, vectors))[..., None], np.float32)
