@@ -11,7 +11,19 @@ import torch
 from training.depth import compile as compiling
 from training.depth import photo
 from training.depth.feed import HELD_OUT, Feed, FeedSettings, photograph
-from training.depth.generator import GROUND, KINDS, MIRROR, SKY, WATER, Generator, Views, seeds_from
+from training.depth.generator import (
+    _EYE,
+    GROUND,
+    HAZE,
+    KINDS,
+    MIRROR,
+    SKY,
+    WATER,
+    Generator,
+    Views,
+    seeds_from,
+)
+from training.depth.losses import labels_of
 
 pytestmark = pytest.mark.skipif(compiling.find_compiler("cpu") is None, reason="needs a C++ compiler")
 
@@ -38,6 +50,18 @@ def points_of(views: Views, i: int) -> np.ndarray:
     y = (np.arange(h) + 0.5 - h / 2) / f
     rays = np.stack([*np.meshgrid(x, y), np.ones((h, w))], -1)
     return rays * views.depth[i].numpy()[..., None]
+
+
+def shapes_and_eyes(worlds, generator):
+    """Per world its shapes, (n, 16) floats as in `Prim`, and its eye (3,)."""
+    heads = worlds.data[: len(worlds) * int(generator._sizes[0])].numpy().reshape(len(worlds), -1)
+    spans = np.ascontiguousarray(heads[:, :8]).view(np.int32)
+    size, start = int(generator._sizes[1]), int(worlds.offsets[1])
+    prims = [
+        worlds.data[start + a * size : start + (a + n) * size].numpy().view(np.float32).reshape(n, -1)
+        for a, n in spans
+    ]
+    return prims, np.ascontiguousarray(heads[:, _EYE : _EYE + 12]).view(np.float32)
 
 
 def test_a_flat_ground_is_one_plane_at_one_height_under_the_camera(generator):
@@ -119,6 +143,76 @@ def test_no_strip_of_sky_lies_between_level_ground_and_the_hills_behind_it(gener
     hidden = (what == SKY) & ground_above
     assert len(what) > 6
     assert float(hidden.float().mean()) < 1e-3
+
+
+def test_landscapes_reach_far_and_often_lie_under_grey_structured_skies(generator):
+    views = look(generator, range(40), MOUNTAIN)
+    land = (views.what == GROUND) | (views.what == WATER)
+    farthest = torch.where(land, views.depth, 0.0).flatten(1).amax(1)
+    assert int((farthest > 1000).sum()) >= 20
+    assert int((farthest > 5000).sum()) >= 8
+    grey = 0
+    for rgb, what in zip(views.rgb, views.what, strict=True):
+        sky = rgb[:, what == SKY]
+        if sky.shape[1] < 200:
+            continue
+        mean = sky.mean(1)
+        coloured = float((mean.max() - mean.min()) / mean.max())
+        structured = float(sky.mean(0).std() / mean.mean())
+        grey += coloured < 0.22 and structured > 0.08
+    assert grey >= 8
+
+
+def test_land_has_the_normals_of_its_depth(generator):
+    views = look(generator, range(12), MOUNTAIN, 192, 256)
+    cosines = []
+    for i in range(12):
+        points = points_of(views, i)
+        points[~np.isfinite(points)] = np.nan
+        dx, dy = points[1:-1, 2:] - points[1:-1, :-2], points[2:, 1:-1] - points[:-2, 1:-1]
+        seen = np.cross(dy, dx)
+        seen /= np.linalg.norm(seen, axis=-1, keepdims=True)
+        cosine = (seen * views.normal[i].permute(1, 2, 0).numpy()[1:-1, 1:-1]).sum(-1)
+        ground = views.what[i].numpy() == GROUND
+        inner = (
+            ground[1:-1, 1:-1] & ground[:-2, 1:-1] & ground[2:, 1:-1] & ground[1:-1, :-2] & ground[1:-1, 2:]
+        )
+        cosines.append(cosine[inner])
+    assert np.nanmedian(np.concatenate(cosines)) > 0.97
+
+
+def test_what_clouds_and_haze_hide_is_neither_sky_nor_surface(generator):
+    views = look(generator, range(60), MOUNTAIN)
+    hidden = views.what == HAZE
+    assert int((hidden.flatten(1).sum(1) > 30).sum()) >= 4
+    labels = labels_of(views)
+    assert not labels.valid[hidden].any()
+    assert not labels.sky[hidden].any()
+    assert not labels.sky_known[hidden].any()
+    assert torch.isfinite(views.depth[hidden]).all()
+
+
+def test_some_rooms_are_bare_and_their_ceilings_are_no_sky(generator):
+    worlds = generator.build(range(120), [ROOM] * 120)
+    heads = worlds.data[: 120 * int(generator._sizes[0])].numpy().reshape(120, -1)
+    bare = np.flatnonzero(np.ascontiguousarray(heads[:, -4:]).view(np.int32)[:, 0] == 2)
+    assert 12 <= len(bare) <= 40
+    for seed in bare[:12]:
+        views = look(generator, [int(seed)], ROOM)
+        points = np.nan_to_num(points_of(views, 0), posinf=0, neginf=0)
+        high = points @ views.up[0].numpy() / np.maximum(np.linalg.norm(points, axis=-1), 1e-6) > 0.7
+        assert not (high & (views.what[0].numpy() == SKY)).any()
+
+
+@pytest.mark.parametrize("name", ["village", "street", "garden"])
+def test_no_camera_stands_in_a_house(generator, name):
+    worlds = generator.build(range(20), [KINDS.index(name)] * 20)
+    prims, eyes = shapes_and_eyes(worlds, generator)
+    for mine, eye in zip(prims, eyes, strict=True):
+        maps = mine[mine[:, 12].view(np.int32) == 0][:, :12].reshape(-1, 3, 4)  # boxes
+        half = 1 / np.linalg.norm(maps[:, :, :3], axis=2)
+        within = (np.abs(maps[:, :, :3] @ eye + maps[:, :, 3]) < 0.99).all(1)
+        assert not (within & (half.min(1) > 0.5)).any()
 
 
 def test_many_watersides_show_a_far_shore_beyond_near_water(generator):
@@ -232,6 +326,22 @@ def test_photographs_are_8_bit_and_repeat(generator):
     assert a.max() <= 1
     np.testing.assert_allclose(a * 255, (a * 255).round(), atol=1e-4)
     assert 0.1 < float(a.mean()) < 0.75
+
+
+def test_out_of_focus_blurs_what_is_far_from_the_focal_plane():
+    dice = photo.Dice.of(1, torch.device("cpu"))
+    x = torch.rand(24, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    depth = torch.full((24, 64, 96), 0.3)
+    depth[:, :, 48:] = 3.0
+    out = photo._out_of_focus(x, depth, dice)
+    detail = [
+        (part[..., 1:] - part[..., :-1]).abs().mean((1, 2, 3))
+        for part in (x[..., :40], x[..., 56:], out[..., :40], out[..., 56:])
+    ]
+    kept = torch.stack([detail[2] / detail[0], detail[3] / detail[1]])
+    assert (kept.amax(0) > 0.9).all()
+    assert int((kept.amin(0) < 0.5).sum()) >= 18
+    torch.testing.assert_close(out.mean((1, 2, 3)), x.mean((1, 2, 3)), rtol=0.03, atol=0)
 
 
 def test_jpeg_keeps_the_picture_and_loses_more_at_low_quality():

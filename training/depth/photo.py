@@ -54,7 +54,7 @@ def develop(rgb: torch.Tensor, depth: torch.Tensor, dice: Dice) -> torch.Tensor:
     n = len(rgb)
     x = torch.nan_to_num(rgb, posinf=50.0).clamp(0, 50)
     x = _expose(x, dice)
-    x = _some(x, dice.some(0.15, n), lambda part, index: _out_of_focus(part, depth[index], dice))
+    x = _some(x, _shallow(depth, dice), lambda part, index: _out_of_focus(part, depth[index], dice))
     x = _some(x, dice.some(0.04, n), lambda part, _: _shaken(part, dice))
     x = _some(x, dice.some(0.25, n), lambda part, _: _blur(part, float(dice.uniform(0.3, 0.9, 1))))
     x = _some(x, dice.some(0.2, n), lambda part, _: _glow(part, dice))
@@ -112,22 +112,53 @@ def _blur(x: torch.Tensor, sigma: float) -> torch.Tensor:
     return flat.view_as(x)
 
 
+def _shallow(depth: torch.Tensor, dice: Dice) -> torch.Tensor:
+    """Indices (m,) of the pictures with shallow depth of field: one in ten, a third of those of near things."""
+    inverse = 1 / depth[:, ::4, ::4].flatten(1).clamp(min=0.05)
+    near = inverse.quantile(0.7, dim=1) > 1  # three tenths of the picture are less than a metre away
+    chance = torch.where(near, 0.36, 0.1)
+    drawn = torch.rand(len(depth), generator=dice.generator, device=dice.device)
+    return torch.nonzero(drawn < chance)[:, 0]
+
+
 def _out_of_focus(x: torch.Tensor, depth: torch.Tensor, dice: Dice) -> torch.Tensor:
-    """Blur by the distance from the focal plane, between a few ready-made blurs."""
+    """Discs of confusion by the distance from the focal plane, between a few ready-made blurs.
+
+    What is nearer than the focal plane spreads over what is behind it; depth's own edges stay where they are.
+    """
     n = len(x)
     inverse = (1 / depth.clamp(min=0.1)).unsqueeze(1)
     row = torch.rand(n, 2, generator=dice.generator, device=dice.device)
     grid = (row * 1.2 - 0.6).view(n, 1, 1, 2)
     focus = functional.grid_sample(inverse, grid, align_corners=False)
     scale = inverse.flatten(1).amax(1).view(n, 1, 1, 1).clamp(min=1e-3)
-    circle = (inverse - focus).abs() / scale * dice.uniform(1.5, 9.0, n)
-    circle = _blur(circle, 1.5)
-    sigmas = (0.0, 0.8, 1.7, 3.5, 7.0)
-    layers = [x] + [_blur(x, s) for s in sigmas[1:]]
-    out = layers[0]
-    for low, high, layer in zip(sigmas[:-1], sigmas[1:], layers[1:], strict=True):
-        out = torch.lerp(out, layer, ((circle - low) / (high - low)).clamp(0, 1))
+    strength = 2 * (10 ** dice.uniform(0.0, 1.0, n))  # the largest radius: 2 to 20 pixels
+    circle = (inverse - focus).abs() / scale * strength
+    before = torch.where(inverse > focus, circle, 0.0)
+    circle = torch.maximum(_blur(circle, 1.2), _blur(functional.max_pool2d(before, 9, 1, 4), 2.0))
+    out, last, previous = x, 0.0, x
+    for radius in (1.3, 3.0, 6.0, 12.0):
+        layer = _disc(x, radius)
+        k = ((circle - last) / (radius - last)).clamp(0, 1)
+        out = torch.where(circle > last, torch.lerp(previous, layer, k), out)
+        last, previous = radius, layer
     return out
+
+
+def _disc(x: torch.Tensor, radius: float) -> torch.Tensor:
+    """Each point becomes an even disc; large ones on a smaller picture."""
+    step = 1 if radius <= 3 else int(radius / 3)
+    h, w = x.shape[2:]
+    small = functional.avg_pool2d(x, step) if step > 1 else x
+    side = math.ceil(radius / step)
+    at = torch.arange(-side, side + 1, device=x.device, dtype=torch.float32)
+    kernel = (radius / step + 0.5 - (at**2 + at.view(-1, 1) ** 2).sqrt()).clamp(0, 1)
+    kernel = (kernel / kernel.sum()).view(1, 1, *kernel.shape)
+    flat = functional.pad(small.reshape(-1, 1, *small.shape[2:]), [side] * 4, "replicate")
+    small = functional.conv2d(flat, kernel).view_as(small)
+    if step == 1:
+        return small
+    return functional.interpolate(small, size=(h, w), mode="bilinear", align_corners=False)
 
 
 def _shaken(x: torch.Tensor, dice: Dice) -> torch.Tensor:

@@ -54,6 +54,7 @@ struct Builder {
     std::vector<float> field;
     Frame f;
     int object = 0;
+    bool bare = false;  // a place with little in it: views of little are welcome
 
     explicit Builder(uint64_t seed) : r(seed) {
         w.plane_mat = w.field_mat = w.water_mat = -1;

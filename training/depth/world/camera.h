@@ -52,6 +52,20 @@ inline void aim(Builder &b, const Shot &s) {
     }
     w.tan_half = tanf(fov * 0.5f * 0.0174533f);
 }
+// Whether the eye is inside something solid, of a size to hold it: rays would see its walls from behind.
+inline bool buried(const Scene &s, const World &w) {
+    V3 eye = v3(w.eye);
+    for (int i = 0; i < w.prims; i++) {
+        const Prim &p = s.prims[w.prim0 + i];
+        if (p.type == LEAVES || p.type == CARD || p.type == TORUS) continue;
+        V3 q = to_local(p.m, eye);
+        if (fabsf(q.x) < 1.0f && fabsf(q.y) < 1.0f && fabsf(q.z) < 1.0f) {
+            V3 half = half_of(p.m);
+            if (fminf(half.x, fminf(half.y, half.z)) > 0.15f) return true;
+        }
+    }
+    return false;
+}
 // How bad the view is: 0 is good. `plain`: views of little are welcome too.
 inline float fault(const Scene &s, const World &w, bool plain, float &room) {
     int sky = 0, close = 0, distant = 0, n = 0, seen[63], things = 0, most = 0;
@@ -83,7 +97,8 @@ inline float fault(const Scene &s, const World &w, bool plain, float &room) {
     float f = 0.0f;
     if (sky > n * 0.75f) f += 2.0f + sky;
     if (w.kind != TABLE_TOP && close > n / 12) f += 1.0f + close;
-    if (nearest < 0.12f) f += 5.0f;
+    if (nearest < (w.kind == TABLE_TOP ? 0.06f : 0.12f)) f += 5.0f;
+    if (buried(s, w)) f += 40.0f;
     if (spread < 0.12f) f += 1.0f;
     if (plain) return f;
     bool open = w.kind == MOUNTAIN || w.kind == WATERSIDE || w.kind == FIELD_ROAD;
@@ -115,7 +130,7 @@ inline void build_world(Builder &b, int kind) {
     b.w.decals = (int)b.decals.size(), b.w.lamps = (int)b.lamps.size();
     World best = b.w;
     float least = 1e30f, free_m = 0, room = 0;
-    bool plain = b.r.chance(0.15f);
+    bool plain = b.r.chance(0.15f) || b.bare;
     for (int i = 0; i < 24 && least > 0.0f; i++) {
         if (i == 10 && b.w.kind == MOUNTAIN) shot.lo.y = 8.0f, shot.hi.y = 200.0f;  // over what hides the land
         aim(b, shot);

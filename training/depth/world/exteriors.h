@@ -277,10 +277,12 @@ inline void field(Builder &b, bool road) {
     weather(b);
     Green g = greens(b);
     b.w.plane_mat = meadow(b);
+    if (b.of(b.w.plane_mat).pattern == GRASS && b.r.chance(0.45f)) b.of(b.w.plane_mat).pattern = PLOTS;
     if (b.r.chance(0.2f)) { int m = meadow(b); float amp = b.r.in(20, 300); terrain_skin(b, m, amp), terrain(b, 3000, 60, 80, amp, 0.3f, -1.5f, m); }
     if (road) {
         float half = b.r.in(2, 6);
-        b.box(v3(0, -0.99f, 0), v3(half, 1.0f, 400), road_mat(b));
+        float length = b.r.log_in(400, 6000);
+        b.box(v3(0, -0.99f, 0), v3(half, 1.0f, length), road_mat(b));
         road_paint(b, half, 200);
         bool rail = b.r.chance(0.4f), poles = b.r.chance(0.5f);
         int m = metal(b), wood_m = wood(b), cable = b.mat(gray(0.05f));
@@ -351,7 +353,7 @@ inline void garden(Builder &b) {
         switch (b.r.below(10)) {
             case 0: table(b, 0.6f, 0.5f, 0.72f); break;
             case 1: chair(b); break;
-            case 2: person(b); break;
+            case 2: person(b, true, true); break;
             case 3: animal(b, b.r.in(0.3f, 0.9f)); break;
             case 4: parasol(b); break;
             case 5: bench(b); break;

@@ -174,14 +174,28 @@ inline void trinket(Builder &b, float s) {
 inline void animal(Builder &b, float s) {
     V3 c = b.r.chance(0.7f) ? hsv(b.r.in(0.03f, 0.12f), b.r.in(0.0f, 0.7f), b.r.in(0.1f, 0.9f)) : any_color(b.r);
     int m = b.mat(c, c * b.r.in(0.2f, 0.9f), b.r.pick({BLOTCH, SOLID, WILD}), 4.0f / s);
-    float l = s * b.r.in(0.35f, 0.6f), leg = s * b.r.in(0.15f, 0.5f), fat = s * b.r.in(0.13f, 0.24f);
-    b.ball(v3(0, leg + fat * 0.7f, 0), v3(fat, fat, l), m);
-    for (int i = 0; i < 4; i++) b.rod(v3((i & 1 ? 1 : -1) * fat * 0.6f, 0, (i & 2 ? 1 : -1) * l * 0.7f + b.r.in(-0.1f, 0.1f) * s), v3((i & 1 ? 1 : -1) * fat * 0.5f, leg + fat * 0.3f, (i & 2 ? 1 : -1) * l * 0.6f), fat * 0.18f, fat * 0.35f, m);
-    V3 head = v3(b.r.in(-0.1f, 0.1f) * s, leg + fat * b.r.in(1.2f, 2.6f), l * 1.1f);
-    b.rod(v3(0, leg + fat, l * 0.7f), head, fat * 0.6f, fat * 0.4f, m);
-    b.ball(head + v3(0, 0, fat * 0.3f), v3(fat * 0.5f, fat * 0.45f, fat * 0.8f), m);
-    for (int i = 0; i < 2; i++) b.ball(head + v3((i ? 1 : -1) * fat * 0.4f, fat * 0.45f, 0), v3(fat * 0.12f, fat * b.r.in(0.2f, 0.6f), fat * 0.1f), m);
-    b.rod(v3(0, leg + fat, -l * 0.9f), v3(b.r.in(-0.2f, 0.2f) * s, leg + fat * b.r.in(0, 3.0f), -l * 1.5f), fat * 0.15f, fat * 0.05f, m);
+    float l = s * b.r.in(0.35f, 0.6f), leg = s * b.r.in(0.15f, 0.5f), fat = s * b.r.in(0.13f, 0.24f), top = leg + fat * 0.7f;
+    int eye = shiny(b, b.mat(gray(0.06f)), 0.8f, 0.9f);
+    b.ball(v3(0, top, 0), v3(fat * 0.9f, fat * 0.85f, l), m), b.ball(v3(0, top + fat * 0.1f, l * 0.5f), v3(fat, fat * 1.1f, l * 0.5f), m), b.ball(v3(0, top + fat * 0.05f, -l * 0.55f), v3(fat, fat, l * 0.45f), m);
+    for (int i = 0; i < 4; i++) {
+        bool hind = i & 2;
+        float x = (i & 1 ? 1 : -1) * fat * 0.6f, z = hind ? -l * 0.7f : l * 0.65f, step = b.r.in(-0.1f, 0.1f) * s;
+        V3 hip = v3(x * 0.95f, leg + fat * 0.5f, z), knee = v3(x, leg * 0.5f, z + step * 0.5f + (hind ? -0.12f : 0.05f) * leg), foot = v3(x, fat * 0.12f, z + step);
+        b.rod(hip, knee, fat * (hind ? 0.45f : 0.36f), fat * 0.2f, m), b.ball(knee, fat * 0.2f, m), b.rod(knee, foot, fat * 0.19f, fat * 0.13f, m);
+        b.ball(foot + v3(0, 0, fat * 0.08f), v3(fat * 0.17f, fat * 0.12f, fat * 0.24f), m);
+    }
+    V3 head = v3(b.r.in(-0.1f, 0.1f) * s, leg + fat * b.r.in(1.2f, 2.8f), l * b.r.in(0.95f, 1.3f));
+    float ear = b.r.in(0.2f, 0.7f), snout = b.r.in(0.3f, 0.9f);
+    b.rod(v3(0, leg + fat, l * 0.65f), head, fat * 0.65f, fat * 0.42f, m);
+    auto k = b.at(head, b.r.in(-0.6f, 0.6f));
+    b.ball(v3(0, 0, fat * 0.2f), v3(fat * 0.5f, fat * 0.48f, fat * 0.55f), m), b.rod(v3(0, -fat * 0.08f, fat * 0.4f), v3(0, -fat * 0.16f, fat * (0.6f + snout)), fat * 0.36f, fat * 0.2f, m);
+    b.ball(v3(0, -fat * 0.12f, fat * (0.62f + snout)), fat * 0.12f, eye);
+    for (int i = 0; i < 2; i++) {
+        float x = (i ? 1 : -1) * fat;
+        b.ball(v3(x * 0.3f, fat * 0.18f, fat * 0.58f), fat * 0.08f, eye);
+        b.put(FRUSTUM, v3(x * 0.36f, fat * (0.4f + 0.4f * ear), fat * 0.05f), norm(v3(1, 0.3f * x / fat, 0)), norm(v3(-0.3f * x / fat, 1, 0)), v3(0, 0, 1), v3(fat * 0.18f, fat * ear * 0.6f, fat * 0.09f), m, 0.1f);
+    }
+    b.rod(v3(0, top - head.y + fat * 0.3f, -l * 0.95f - head.z), v3(b.r.in(-0.2f, 0.2f) * s, top - head.y + fat * b.r.in(-0.5f, 2.5f), -l * 1.5f - head.z), fat * 0.15f, fat * 0.05f, m);
 }
 // Something of about `s` metres that stands on tables, shelves and floors.
 inline void small_thing(Builder &b, float s) {

@@ -18,6 +18,17 @@ inline int floor_mat(Builder &b) {
     if (b.of(m).spec > 0.4f && b.r.chance(0.4f)) b.of(m).mirror = b.r.in(0.05f, 0.3f);
     return m;
 }
+// One flat colour, as often white or the blue of a sky as any other.
+inline int flat_paint(Builder &b) {
+    float k = b.r.u();
+    V3 c = k < 0.4f ? gray(b.r.in(0.6f, 1.0f)) : k < 0.65f ? hsv(b.r.in(0.5f, 0.66f), b.r.in(0.1f, 0.7f), b.r.in(0.45f, 0.97f)) : wall_color(b.r);
+    return b.mat(c, c);
+}
+// Walls, floor and ceiling of a bare room or corridor: some of them the same.
+inline void bare_shell(Builder &b, int &floor, int &ceiling, int &walls) {
+    walls = flat_paint(b), ceiling = b.r.chance(0.45f) ? walls : flat_paint(b);
+    if (b.r.chance(0.4f)) floor = b.r.chance(0.4f) ? walls : flat_paint(b);
+}
 inline int room_wall(Builder &b) {
     if (b.r.chance(0.7f)) return plaster(b);
     if (b.r.chance(0.4f)) return masonry(b);
@@ -181,13 +192,20 @@ struct Box2 {
 };
 inline Box2 room(Builder &b) {
     bool windows = b.r.chance(0.75f);
+    b.bare = b.r.chance(0.2f);
+    float full = b.bare ? b.r.in(0.0f, 0.4f) : 1.0f;  // how much furniture
     indoor_light(b, windows);
+    if (b.bare) b.w.indoor = 2;
     float hx = b.r.log_in(1.3f, 4.5f), hz = b.r.log_in(1.5f, 5.0f), h = b.r.in(2.25f, 3.4f);
     Look k = look_of(b, false);
     int fl = floor_mat(b), ceiling = b.r.chance(0.8f) ? b.mat(gray(b.r.in(0.75f, 0.97f))) : b.r.chance(0.5f) ? room_wall(b) : wood(b);
+    int m = room_wall(b), accent = b.r.chance(0.35f) ? room_wall(b) : m;
+    if (b.bare) {
+        bare_shell(b, fl, ceiling, m);
+        accent = b.r.chance(0.7f) ? m : flat_paint(b);
+    }
     b.block(v3(-hx - 0.2f, -0.2f, -hz - 0.2f), v3(hx + 0.2f, 0, hz + 0.2f), fl);
     b.block(v3(-hx - 0.2f, h, -hz - 0.2f), v3(hx + 0.2f, h + 0.2f, hz + 0.2f), ceiling);
-    int m = room_wall(b), accent = b.r.chance(0.35f) ? room_wall(b) : m;
     for (int side = 0; side < 4; side++) {
         float len = side & 1 ? hz : hx, away = side & 1 ? hx : hz;
         auto s = b.at(v3(0.0f), 1.5708f * side);
@@ -203,7 +221,7 @@ inline Box2 room(Builder &b) {
             x += 2 * half + b.r.in(0.3f, 1.5f);
         }
         wall(b, len, h, side == 1 ? accent : m, holes, k);
-        hang_on_wall(b, len, h, holes);
+        if (!b.bare || b.r.chance(full)) hang_on_wall(b, len, h, holes);
         float at = -len + 0.1f;
         int theme = b.r.below(13);
         while (at < len - 0.4f) {
@@ -217,7 +235,7 @@ inline Box2 room(Builder &b) {
             bool blocked = false;
             for (const Opening &o : holes)
                 if (o.door && fabsf(o.x - c) < o.half + need) blocked = true;
-            if (!blocked && b.r.chance(0.72f)) {
+            if (!blocked && b.r.chance(0.72f * full)) {
                 auto q = b.at(v3(c, 0, 0.02f));
                 against_wall(b, need - 0.05f, kind);
             }
@@ -236,8 +254,8 @@ inline Box2 room(Builder &b) {
             else facade_block(b, b.r.in(3, 8), b.r.in(3, 8), b.r.in(3, 18), k, 0);
         }
     // the middle
-    if (b.r.chance(0.55f)) b.floor_decal(v3(b.r.in(-0.4f, 0.4f) * hx, 0, b.r.in(-0.4f, 0.4f) * hz), b.r.in(-0.2f, 0.2f), hx * b.r.in(0.3f, 0.7f), hz * b.r.in(0.3f, 0.7f), b.r.pick({RUG, RUG, PICTURE, CHECKER, SOLID, TEXT, ROUND}), any_color(b.r), any_color(b.r));
-    int n = b.r.in_int(0, 6);
+    if (b.r.chance(0.55f * full)) b.floor_decal(v3(b.r.in(-0.4f, 0.4f) * hx, 0, b.r.in(-0.4f, 0.4f) * hz), b.r.in(-0.2f, 0.2f), hx * b.r.in(0.3f, 0.7f), hz * b.r.in(0.3f, 0.7f), b.r.pick({RUG, RUG, PICTURE, CHECKER, SOLID, TEXT, ROUND}), any_color(b.r), any_color(b.r));
+    int n = (int)(b.r.in_int(0, 6) * full);
     for (int i = 0; i < n; i++) {
         auto s = b.at(v3(b.r.in(-0.6f, 0.6f) * hx, 0, b.r.in(-0.6f, 0.6f) * hz), b.r.in(0, 6.28f));
         switch (b.r.below(9)) {
@@ -255,14 +273,14 @@ inline Box2 room(Builder &b) {
             case 1: table(b, b.r.in(0.3f, 0.65f), b.r.in(0.25f, 0.45f), b.r.in(0.32f, 0.5f)); break;
             case 2: sofa(b, b.r.in(0.4f, 1.0f)); break;
             case 3: b.soft(v3(0, 0.2f, 0), v3(b.r.in(0.25f, 0.5f), 0.2f, b.r.in(0.25f, 0.5f)), leather(b), b.r.in(0.2f, 0.9f)); break;
-            case 4: person(b); break;
+            case 4: person(b, true, true); break;
             case 5: animal(b, b.r.in(0.3f, 0.8f)); break;
             case 6: plant(b, b.r.in(0.4f, 1.4f)); break;
             case 7: small_thing(b, b.r.in(0.2f, 0.6f)); break;
             default: chair(b);
         }
     }
-    scatter_on(b, hx * 0.8f, hz * 0.8f, 0.0f, b.r.in_int(0, 8), 0.08f, 0.4f);
+    scatter_on(b, hx * 0.8f, hz * 0.8f, 0.0f, (int)(b.r.in_int(0, 8) * full), 0.08f, 0.4f);
     V3 light = hsv(b.r.in(0.07f, 0.15f), b.r.in(0.0f, 0.4f), 1.0f);
     if (b.r.chance(0.2f)) light = hsv(b.r.u(), b.r.in(0.4f, 1.0f), 1.0f);
     int lights = b.r.in_int(windows ? 0 : 1, 3);
@@ -279,10 +297,13 @@ inline Box2 room(Builder &b) {
 // Corridors, churches, stations, warehouses, museums, shops.
 inline Box2 hall(Builder &b) {
     bool windows = b.r.chance(0.5f);
+    b.bare = b.r.chance(0.2f);
     indoor_light(b, windows);
+    if (b.bare) b.w.indoor = 2;
     float hx = b.r.log_in(1.1f, 12.0f), hz = b.r.log_in(6.0f, 35.0f), h = hx < 2.0f ? b.r.in(2.3f, 3.2f) : b.r.in(3.0f, 12.0f);
     Look k = look_of(b, false);
     int fl = floor_mat(b), m = room_wall(b), ceiling = b.r.chance(0.5f) ? m : room_wall(b), post = b.r.chance(0.5f) ? m : masonry(b);
+    if (b.bare) bare_shell(b, fl, ceiling, m);
     b.block(v3(-hx - 0.2f, -0.2f, -hz - 0.2f), v3(hx + 0.2f, 0, hz + 0.2f), fl);
     b.block(v3(-hx - 0.2f, h, -hz - 0.2f), v3(hx + 0.2f, h + 0.3f, hz + 0.2f), ceiling);
     int bays = b.r.in_int(3, 9);
@@ -300,8 +321,8 @@ inline Box2 hall(Builder &b) {
                 holes.push_back(Opening{len * ((2 * i + 1.0f) / n - 1), door ? 0.0f : h * 0.3f, door ? fminf(2.2f, h - 0.1f) : h * 0.85f, half, door});
             }
         wall(b, len, h, m, holes, k);
-        hang_on_wall(b, len, h, holes);
-        if (hx > 1.6f && b.r.chance(0.5f))
+        if (!b.bare) hang_on_wall(b, len, h, holes);
+        if (hx > 1.6f && b.r.chance(0.5f) && !b.bare)
             for (float x = -len + 1; x < len - 1; x += b.r.in(1.5f, 4.0f)) {
                 auto q = b.at(v3(x, 0, 0.02f));
                 if (free_of(holes, x, 0.8f)) against_wall(b, 0.9f, b.r.pick({2, 3, 8, 12, 10, 5}));
@@ -319,7 +340,7 @@ inline Box2 hall(Builder &b) {
             auto s = b.at(v3(0, 0, hz * ((2 * i + 1.0f) / bays - 1)));
             arch(b, hx * 0.9f, h * 0.4f, 0.25f, post);
         }
-    int kind = b.r.below(5), n = b.r.in_int(3, 40);
+    int kind = b.r.below(5), n = b.bare ? b.r.below(3) : b.r.in_int(3, 40);
     for (int i = 0; i < n; i++) {
         float x = b.r.in(-0.85f, 0.85f) * hx, z = b.r.in(-0.95f, 0.95f) * hz;
         if (fabsf(x) < 0.5f && hx < 2) continue;

@@ -117,40 +117,107 @@ inline void boulder(Builder &b, float s, int m) {
             b.ball(v3(0.0f), half, m);
     }
 }
-inline void person(Builder &b, bool robe_allowed = true) {
-    float s = b.r.chance(0.12f) ? b.r.in(0.55f, 0.8f) : b.r.in(0.88f, 1.1f), fat = b.r.in(0.85f, 1.3f);
-    int skin = b.mat(skin_color(b.r)), top = fabric(b), low = fabric(b), shoe = leather(b), hair = b.mat(b.r.chance(0.8f) ? hsv(b.r.in(0.03f, 0.12f), b.r.in(0.2f, 0.7f), b.r.in(0.04f, 0.7f)) : any_color(b.r));
-    float hip = 0.9f * s, neck = 1.45f * s, stride = b.r.in(0.0f, 0.3f) * s;
-    bool sits = b.r.chance(0.1f);
-    if (sits) hip = 0.48f * s, neck = 1.02f * s;
-    if (robe_allowed && b.r.chance(0.2f))
-        b.tube(v3(0, hip * 0.52f, 0), 0.3f * s * fat, hip * 0.52f, low, 0.5f);
-    else
+struct Clothes {
+    int skin, top, low, shoe, hair, eye;
+};
+inline Clothes clothes(Builder &b) {
+    Clothes c;
+    c.skin = b.mat(skin_color(b.r)), c.top = fabric(b), c.low = fabric(b), c.shoe = leather(b), c.eye = b.mat(gray(0.08f));
+    c.hair = b.mat(b.r.chance(0.8f) ? hsv(b.r.in(0.03f, 0.12f), b.r.in(0.2f, 0.7f), b.r.in(0.04f, 0.7f)) : any_color(b.r));
+    return c;
+}
+inline void limb(Builder &b, V3 from, V3 joint, V3 to, float ra, float rb, float rc, int upper, int lower) {  // bends at the joint
+    b.rod(from, joint, ra, rb, upper), b.ball(joint, rb * 1.02f, upper), b.rod(joint, to, rb * 0.96f, rc, lower);
+}
+// Looks to +z; the origin is between the ears.
+inline void head(Builder &b, float s, const Clothes &k, bool face) {
+    b.ball(v3(0, 0.02f, -0.01f) * s, v3(0.08f, 0.1f, 0.095f) * s, k.skin);
+    b.soft(v3(0, -0.055f, 0.02f) * s, v3(0.06f, 0.06f, 0.065f) * s, k.skin, 0.9f);  // jaw
+    int style = b.r.below(5);
+    if (style < 4) b.put(BALL, v3(0, 0.045f, -0.025f) * s, v3(1, 0, 0), norm(v3(0, 1, -0.35f)), norm(v3(0, 0.35f, 1)), v3(0.09f, 0.095f, 0.098f) * s, k.hair);
+    if (style == 1) b.ball(v3(0, -0.06f, -0.06f) * s, v3(0.09f, 0.15f, 0.06f) * s, k.hair);
+    if (style == 2) b.ball(v3(0, 0.1f, -0.09f) * s, 0.045f * s, k.hair);
+    if (face) {
+        b.put(BALL, v3(0, -0.005f, 0.09f) * s, v3(1, 0, 0), norm(v3(0, 1, -0.3f)), norm(v3(0, 0.3f, 1)), v3(0.013f, 0.032f, 0.02f) * s, k.skin);
         for (int i = 0; i < 2; i++) {
-            float x = (i ? 0.1f : -0.1f) * s * fat, z = (i ? 1 : -1) * stride;
-            V3 knee = sits ? v3(x * 1.2f, hip, 0.42f * s) : v3(x, hip * 0.52f, z * 0.6f), foot = sits ? v3(x * 1.2f, 0.06f, 0.45f * s) : v3(x, 0.06f, z);
-            b.rod(v3(x, hip, 0), knee, 0.085f * s * fat, 0.065f * s * fat, low);
-            b.rod(knee, foot, 0.065f * s * fat, 0.05f * s, b.r.chance(0.85f) ? low : skin);
-            b.soft(foot + v3(0, -0.02f, 0.05f), v3(0.045f, 0.04f, 0.12f) * s, shoe, 0.9f);
+            float x = i ? 0.033f : -0.033f;
+            b.ball(v3(x, 0.015f, 0.075f) * s, v3(0.014f, 0.008f, 0.01f) * s, k.eye), b.ball(v3(x * 2.5f, 0.0f, -0.01f) * s, v3(0.014f, 0.032f, 0.02f) * s, k.skin);
         }
-    b.soft(v3(0, 0.5f * (hip + neck) - 0.02f, 0), v3(0.19f * s * fat, 0.5f * (neck - hip) + 0.06f, 0.12f * s * fat), top, 0.9f);
+        b.box(v3(0, -0.058f, 0.083f) * s, v3(0.024f, 0.004f, 0.004f) * s, k.eye);
+        if (b.r.chance(0.15f)) b.ball(v3(0, -0.08f, 0.045f) * s, v3(0.055f, 0.06f, 0.05f) * s, k.hair);  // a beard
+        if (b.r.chance(0.15f)) for (int i = 0; i < 2; i++) b.ring(v3(i ? 0.036f : -0.036f, 0.015f, 0.095f) * s, v3(0, 0, 1), 0.03f * s, 0.004f * s, k.eye);
+    }
+    if (b.r.chance(0.2f)) { int hat = fabric(b); b.tube(v3(0, 0.1f, -0.01f) * s, b.r.in(0.1f, 0.22f) * s, 0.012f, hat), b.tube(v3(0, 0.13f, -0.01f) * s, 0.09f * s, 0.05f * s, hat, 0.85f); }
+}
+// `near`: with a face, fingers and folds.
+inline void figure(Builder &b, const Clothes &k, bool robe_allowed, bool near) {
+    Rng &r = b.r;
+    float s = r.chance(0.12f) ? r.in(0.55f, 0.8f) : r.in(0.88f, 1.1f), fat = r.in(0.85f, 1.3f), lean = r.in(-0.06f, 0.12f);
+    float hip = 0.9f * s, neck = 1.45f * s, stride = r.chance(0.5f) ? r.in(0.0f, 0.08f) * s : r.in(0.05f, 0.32f) * s;
+    bool sits = r.chance(0.1f), robe = robe_allowed && !sits && r.chance(0.2f);
+    if (sits) hip = 0.48f * s, neck = 1.02f * s;
+    float mid = 0.5f * (hip + neck), wide = 0.17f * s * fat, z1 = lean * s;
+    if (robe) {
+        float len = r.chance(0.5f) ? hip * 0.98f : hip * r.in(0.4f, 0.7f);
+        b.put(FRUSTUM, v3(0, hip - 0.5f * len + 0.03f, 0), v3(r.in(0.2f, 0.34f) * s * fat, 0.5f * len, r.in(0.16f, 0.26f) * s * fat), k.low, 0.55f);
+    }
+    for (int i = 0; i < 2; i++) {
+        float x = (i ? 0.09f : -0.09f) * s * fat, z = (i ? 1 : -1) * stride, bend = r.in(0.0f, 0.1f) * s;
+        V3 knee = sits ? v3(x * 1.3f, hip, 0.42f * s) : v3(x, hip * 0.52f, z * 0.55f + bend), foot = sits ? v3(x * 1.3f, 0.08f * s, r.in(0.3f, 0.5f) * s) : v3(x * 1.1f, 0.08f * s, z);
+        limb(b, v3(x, hip, 0), knee, foot, 0.088f * s * fat, 0.058f * s * fat, 0.042f * s, k.low, robe || r.chance(0.15f) ? k.skin : k.low);
+        b.soft(v3(foot.x, 0.045f * s, foot.z + 0.05f * s), v3(0.045f, 0.045f, 0.125f) * s, k.shoe, 0.9f);
+    }
+    // hips, waist, chest, shoulders
+    b.ball(v3(0, hip + 0.02f * s, 0), v3(wide, 0.13f * s, 0.12f * s * fat), k.low);
+    V3 up = norm(v3(0, neck - hip, z1)), front = v3(0, -up.z, up.y);
+    b.put(FRUSTUM, v3(0, mid - 0.03f * s, 0.45f * z1), v3(1, 0, 0), up, front, v3(wide * 0.9f, 0.5f * (neck - hip) - 0.05f * s, 0.105f * s * fat), k.top, r.in(1.0f, 1.25f));
+    b.ball(v3(0, neck - 0.13f * s, 0.85f * z1), v3(0.2f * s * fat, 0.13f * s, 0.12f * s * fat), k.top);
+    if (fat > 1.1f || r.chance(0.3f)) b.ball(v3(0, hip + 0.16f * s, 0.04f * s), v3(wide, 0.17f * s, 0.115f * s * fat), k.top);
+    if (near) {
+        for (int i = r.in_int(3, 9); i > 0; i--) {  // folds
+            float y = r.in(0.05f, 0.9f), a = r.in(-1.3f, 1.3f);
+            V3 n = v3(sinf(a), 0, cosf(a)), along = norm(v3(cosf(a) * r.in(0.2f, 1.0f), r.sign() * r.in(0.3f, 1.0f), -sinf(a)));
+            b.put(BALL, v3(n.x * wide * 0.95f, mix(hip, neck - 0.1f * s, y), n.z * 0.105f * s * fat + y * z1), along, norm(cross(n, along)), n, v3(r.in(0.05f, 0.14f), 0.01f, 0.013f) * s, k.top);
+        }
+        if (r.chance(0.5f)) b.put(TORUS, v3(0, hip + 0.07f * s, 0.05f * z1), v3(1, 0, 0), v3(0, 1, 0), v3(0, 0, 1), v3(wide * 1.02f, 0.022f * s, 0.12f * s * fat), k.shoe);
+    }
     for (int i = 0; i < 2; i++) {
         float side = i ? 1.0f : -1.0f;
-        V3 shoulder = v3(side * 0.21f * s * fat, neck - 0.05f, 0);
-        V3 elbow = shoulder + norm(v3(side * b.r.in(0.05f, 0.8f), b.r.in(-1.2f, -0.3f), b.r.in(-0.4f, 0.6f))) * (0.29f * s);
-        V3 hand = elbow + norm(v3(side * b.r.in(-0.5f, 0.4f), b.r.in(-1.2f, 0.8f), b.r.in(0.0f, 0.9f))) * (0.27f * s);
-        b.rod(shoulder, elbow, 0.06f * s, 0.045f * s, top);
-        b.rod(elbow, hand, 0.043f * s, 0.032f * s, b.r.chance(0.6f) ? top : skin);
-        b.ball(hand, 0.045f * s, skin);
-        b.ball(shoulder, 0.065f * s, top);
-        if (i && b.r.chance(0.2f)) b.soft(hand + v3(0, -0.25f * s, 0), v3(0.05f, 0.18f, 0.18f) * s, fabric(b), 0.6f);
+        bool hangs = r.chance(0.45f);
+        V3 shoulder = v3(side * 0.2f * s * fat, neck - 0.07f * s, 0.9f * z1);
+        V3 elbow = shoulder + norm(hangs ? v3(side * 0.2f, -1.0f, r.in(-0.3f, 0.2f)) : v3(side * r.in(0.05f, 0.8f), r.in(-1.2f, -0.3f), r.in(-0.4f, 0.6f))) * (0.29f * s);
+        V3 d = norm(hangs ? v3(side * r.in(-0.2f, 0.1f), -1.0f, r.in(0.0f, 0.5f)) : v3(side * r.in(-0.6f, 0.4f), r.in(-1.2f, 0.8f), r.in(0.0f, 0.9f)));
+        V3 hand = elbow + d * (0.26f * s);
+        int sleeve = r.chance(0.6f) ? k.top : k.skin;
+        b.ball(shoulder, v3(0.075f, 0.075f, 0.07f) * s, k.top);
+        limb(b, shoulder, elbow, hand, 0.058f * s, 0.043f * s, 0.03f * s, k.top, sleeve);
+        V3 u, v;
+        frame_of(d, u, v);
+        b.put(BALL, hand + d * (0.05f * s), u, d, v, v3(0.04f, 0.065f, 0.02f) * s, k.skin);
+        if (near)
+            for (int j = 0; j < 4; j++) b.rod(hand + d * (0.08f * s) + u * (0.02f * s * (j - 1.5f)), hand + d * (0.13f * s) + u * (0.023f * s * (j - 1.5f)) + v * (0.03f * s), 0.01f * s, 0.008f * s, k.skin);
+        if (i && r.chance(0.2f)) b.soft(hand + v3(0, -0.25f * s, 0), v3(0.05f, 0.18f, 0.18f) * s, fabric(b), 0.6f);
     }
-    V3 head = v3(b.r.in(-0.03f, 0.03f), neck + 0.2f * s, 0.02f);
-    b.rod(v3(0, neck - 0.03f, 0), head, 0.055f * s, 0.055f * s, skin);
-    b.ball(head, v3(0.085f, 0.12f, 0.1f) * s, skin);
-    b.ball(head + v3(0, 0.03f, -0.02f) * s, v3(0.095f, 0.115f, 0.1f) * s, hair);
-    if (b.r.chance(0.2f)) b.tube(head + v3(0, 0.09f * s, 0), b.r.in(0.1f, 0.22f) * s, 0.012f, fabric(b));
-    if (b.r.chance(0.15f)) b.soft(v3(0, neck - 0.25f * s, -0.18f * s), v3(0.15f, 0.22f, 0.09f) * s, fabric(b), 0.7f);
+    V3 at = v3(r.in(-0.02f, 0.02f), neck + 0.2f * s, z1 + 0.03f * s);
+    b.rod(v3(0, neck - 0.05f * s, 0.95f * z1), at, 0.058f * s, 0.05f * s, k.skin);
+    auto turned = b.at(at, r.in(-0.8f, 0.8f));
+    head(b, s, k, near);
+    if (r.chance(0.12f)) b.soft(v3(0, -0.45f * s, -0.2f * s), v3(0.15f, 0.22f, 0.09f) * s, fabric(b), 0.7f);
+}
+inline void person(Builder &b, bool robe_allowed = true, bool near = false) { figure(b, clothes(b), robe_allowed, near); }
+inline void statue(Builder &b, float most) {  // of stone or metal, on its block
+    int m = b.r.chance(0.6f) ? rock(b) : metal(b), base = b.r.chance(0.5f) ? m : masonry(b);
+    if (b.of(m).pattern == ROCK) b.of(m).bump = b.r.in(0.0f, 0.2f);
+    float h = b.r.in(0.1f, most), w = b.r.in(0.3f, 0.6f);
+    b.box(v3(0, 0.5f * h, 0), v3(w, 0.5f * h, w), base), b.box(v3(0, h - 0.05f, 0), v3(w + 0.06f, 0.05f, w + 0.06f), base);
+    auto k = b.at(v3(0, h, 0));
+    if (b.r.chance(0.25f)) {  // a bust
+        float s = b.r.in(1.0f, 2.0f);
+        b.ball(v3(0, 0.08f * s, 0), v3(0.2f, 0.14f, 0.11f) * s, m), b.rod(v3(0, 0.1f * s, 0), v3(0, 0.34f * s, 0.02f), 0.07f * s, 0.05f * s, m);
+        auto t = b.at(v3(0, 0.4f * s, 0.02f), b.r.in(-0.6f, 0.6f));
+        return head(b, s, Clothes{m, m, m, m, m, m}, true);
+    }
+    figure(b, Clothes{m, m, m, m, m, m}, true, true);
 }
 inline void wheel(Builder &b, V3 c, float r, float w, int tyre, int rim) {
     auto k = b.tilted(c, 0.0f, 1.5708f);

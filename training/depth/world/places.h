@@ -1,48 +1,52 @@
 // The kinds of worlds, and a camera for each.
 #pragma once
-#include "landscape.h"
+#include "closeup.h"
 
 enum Kind { ROOM, HALL, STREET, VILLAGE, FOREST, MOUNTAIN, FIELD_ROAD, WATERSIDE, TABLE_TOP, PEOPLE, SHELVES, ABOVE, GARDEN, CLUTTER, KINDS };
 const int SHARES[KINDS] = {20, 7, 11, 8, 6, 10, 7, 9, 9, 5, 1, 2, 4, 1};
 
-struct Shot {  // where cameras of this world may stand and look
-    V3 lo, hi;          // box of the eye; y above the ground there
-    float pitch_lo, pitch_hi;
-    float yaw_mid, yaw_spread;
-    float fov_lo, fov_hi;  // degrees over the longer side
-    V3 target;          // looked at when `aim`
-    bool aim;
-};
-
-// Small things on a patterned cloth or carpet with folds, from less than a metre.
+// Food, cups and small things on tables, cloth or a carpet with folds; flowers.
 inline void close_up(Builder &b, Shot &s) {
+    int theme = b.r.below(10);  // 0, 1: flowers; 2 to 4: food; 5: one thing; else small things
+    if (theme < 2) return flower_macro(b, s);
     Box2 r{3, 3, 2.7f};
     if (b.r.chance(0.75f)) r = room(b);
     else { weather(b); b.w.plane_mat = b.r.chance(0.6f) ? meadow(b) : road_mat(b); Green g = greens(b); grow_on(b, 30, 3, 40, g, 0.5f); }
-    float h = b.r.chance(0.45f) ? 0.012f : b.r.in(0.4f, 0.76f), half = h < 0.1f ? b.r.in(0.5f, 1.4f) : b.r.in(0.35f, 0.8f);
+    float h = b.r.chance(0.45f) && theme > 4 ? 0.012f : b.r.in(0.4f, 0.76f), half = h < 0.1f ? b.r.in(0.5f, 1.4f) : b.r.in(0.35f, 0.8f);
     V3 c = v3(b.r.in(-0.3f, 0.3f) * r.hx, 0, b.r.in(-0.3f, 0.3f) * r.hz);
     auto t = b.at(c, b.r.in(0, 6.28f));
     V3 a = any_color(b.r);
-    int cloth = b.mat(a, b.r.chance(0.3f) ? a * b.r.in(0.3f, 0.8f) : any_color(b.r), b.r.pick({PLAID, STRIPES, CHECKER, FLORAL, FABRIC, RUG, BLOTCH, WILD, PICTURE, SPECKLE}), b.r.log_in(3.0f, 30.0f));
-    b.of(cloth).bump = b.r.in(0.0f, 0.3f);
+    bool plain = theme == 5 || b.r.chance(0.2f);
+    int cloth = plain ? (b.r.chance(0.5f) ? wood(b) : b.mat(wall_color(b.r))) : b.mat(a, b.r.chance(0.3f) ? a * b.r.in(0.3f, 0.8f) : any_color(b.r), b.r.pick({PLAID, STRIPES, CHECKER, FLORAL, FABRIC, RUG, BLOTCH, WILD, PICTURE, SPECKLE}), b.r.log_in(3.0f, 30.0f));
+    b.of(cloth).bump = plain ? 0.0f : b.r.in(0.0f, 0.3f);
     b.box(v3(0, h - 0.006f, 0), v3(half, 0.006f, half * 0.8f), cloth);
     if (h > 0.1f) { int m = wood(b); b.box(v3(0, h - 0.03f, 0), v3(half * 0.98f, 0.017f, half * 0.78f), m), legs(b, half, half * 0.75f, h - 0.04f, 0.03f, m); }
-    int folds = b.r.chance(0.6f) ? b.r.in_int(2, 18) : 0, things = b.r.in_int(6, 36);
+    int folds = b.r.chance(0.6f) && !plain ? b.r.in_int(2, 18) : 0, things = theme == 5 ? b.r.in_int(0, 2) : theme < 5 ? b.r.in_int(1, 10) : b.r.in_int(6, 36);
     for (int i = 0; i < folds; i++) {
         auto k = b.at(v3(b.r.in(-0.8f, 0.8f) * half, h, b.r.in(-0.6f, 0.6f) * half), b.r.in(0, 3.14f));
         b.ball(v3(0.0f), v3(half * b.r.in(0.06f, 0.5f), b.r.in(0.004f, 0.03f), b.r.in(0.01f, 0.05f)), cloth);
     }
-    if (b.r.chance(0.2f)) { auto k = b.at(v3(b.r.in(-0.3f, 0.3f), h, b.r.in(-0.3f, 0.3f))); b.soft(v3(0, 0.05f, 0), v3(b.r.in(0.1f, 0.25f), 0.06f, b.r.in(0.1f, 0.25f)), fabric(b), 1.0f); }
+    if (b.r.chance(0.2f) && !plain) { auto k = b.at(v3(b.r.in(-0.3f, 0.3f), h, b.r.in(-0.3f, 0.3f))); b.soft(v3(0, 0.05f, 0), v3(b.r.in(0.1f, 0.25f), 0.06f, b.r.in(0.1f, 0.25f)), fabric(b), 1.0f); }
+    if (theme < 5)
+        for (int i = b.r.in_int(2, 6); i > 0; i--) {
+            auto k = b.at(v3(clampf(0.3f * b.r.gauss(), -0.8f, 0.8f) * half, h, clampf(0.3f * b.r.gauss(), -0.65f, 0.65f) * half), b.r.in(0, 6.28f));
+            int q = b.r.below(6);
+            if (q < 3) dish(b, b.r.in(0.09f, 0.17f)); else if (q < 5) coffee(b, b.r.in(0.07f, 0.13f)); else cutlery(b, b.r.in(0.12f, 0.2f));
+        }
+    if (theme == 5) {  // before a backdrop, at times
+        auto k = b.at(v3(0, h, 0), b.r.in(0, 6.28f));
+        if (b.r.chance(0.3f)) animal(b, b.r.in(0.15f, 0.4f)); else if (b.r.chance(0.3f)) coffee(b, b.r.in(0.08f, 0.15f)); else small_thing(b, b.r.in(0.1f, 0.35f));
+    }
     for (int i = 0; i < things; i++) {
         auto k = b.at(v3(clampf(0.3f * b.r.gauss(), -0.85f, 0.85f) * half, h, clampf(0.25f * b.r.gauss(), -0.65f, 0.65f) * half), b.r.in(0, 6.28f));
         if (b.r.chance(0.65f)) trinket(b, b.r.log_in(0.02f, 0.08f)); else small_thing(b, b.r.log_in(0.05f, 0.2f));
     }
     if (b.r.chance(0.5f)) b.lamp(v3(b.r.in(-1, 1), h + b.r.in(0.6f, 1.3f), b.r.in(-1, 1)), 0.1f, hsv(b.r.in(0.05f, 0.15f), 0.3f, 1.0f) * b.r.in(0.5f, 3));
-    float off = b.r.in(0.2f, 0.5f);
-    s = Shot{c + v3(-off, h + 0.1f, off), c + v3(off, h + 0.5f, off + 0.35f), -0.2f, 0.2f, 0, 3.2f, 28, 52, c + v3(b.r.in(-0.1f, 0.1f), h + 0.02f, b.r.in(-0.1f, 0.1f)), true};
+    float off = b.r.in(0.2f, 0.5f), low = b.r.chance(0.3f) ? 0.03f : 0.1f;
+    s = Shot{c + v3(-off, h + low, off), c + v3(off, h + 0.5f, off + 0.35f), -0.2f, 0.2f, 0, 3.2f, 28, 52, c + v3(b.r.in(-0.1f, 0.1f), h + (theme == 5 ? 0.1f : 0.02f), b.r.in(-0.1f, 0.1f)), true};
 }
 inline void table_top(Builder &b, Shot &s) {
-    if (b.r.chance(0.45f)) return close_up(b, s);
+    if (b.r.chance(0.6f)) return close_up(b, s);
     bool inside = b.r.chance(0.7f);
     Box2 r{3, 3, 2.7f};
     if (inside) r = room(b);
@@ -68,7 +72,8 @@ inline void people(Builder &b, Shot &s) {
     V3 c = v3(0.0f);
     for (int i = 0; i < n; i++) {
         auto k = b.at(v3(b.r.gauss() * 0.5f, ground, b.r.gauss() * 0.4f), b.r.in(-0.9f, 0.9f));
-        if (b.r.chance(0.85f)) person(b); else animal(b, b.r.in(0.5f, 1.6f));
+        int q = b.r.below(100);
+        if (q < 72) person(b, true, true); else if (q < 84) statue(b, inside ? 0.4f : 1.3f); else animal(b, b.r.in(0.5f, 1.6f));
     }
     s = Shot{v3(-1.2f, 0.7f, 1.0f), v3(1.2f, 1.9f, 4.5f), -0.1f, 0.1f, 0, 0.6f, 28, 70, c + v3(0, b.r.in(0.8f, 1.6f), 0), true};
 }

@@ -57,7 +57,7 @@ struct World {
     float field_rough, field_flat, field_top;  // relief in cells; where there is none; the greatest height
     float ambient[3];  // light that any unlit bounce still gets
     float seed;
-    int kind, indoor;
+    int kind, indoor;  // indoor 2: with little in it
 };
 struct Scene {  // pointers into one batch
     const World *worlds;

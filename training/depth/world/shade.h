@@ -87,7 +87,7 @@ HD V3 bounce_light(const Scene &s, const World &w, V3 p, V3 n, Dice &dice) {
     V3 o = p + n * nudge(p);
     Hit h = trace(s, w, o, d, 1e-3f, 1e4f, false);
     if (h.what == MISS) {
-        V3 c = sky_color(w, d);
+        V3 c = sky_color(w, d, false);
         return c * fminf(1.0f, 3.0f / fmaxf(maxc(c), 1e-6f));  // the sun's disc is sun_light's
     }
     V3 q = o + d * h.t, hn = h.n;
