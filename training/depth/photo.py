@@ -137,7 +137,7 @@ def _out_of_focus(x: torch.Tensor, depth: torch.Tensor, dice: Dice) -> torch.Ten
     before = torch.where(inverse > focus, circle, 0.0)
     circle = torch.maximum(_blur(circle, 1.2), _blur(functional.max_pool2d(before, 9, 1, 4), 2.0))
     out, last, previous = x, 0.0, x
-    for radius in (1.3, 3.0, 6.0, 12.0):
+    for radius in (1.3, 3.0, 6.0, 12.0, 20.0):
         layer = _disc(x, radius)
         k = ((circle - last) / (radius - last)).clamp(0, 1)
         out = torch.where(circle > last, torch.lerp(previous, layer, k), out)
@@ -147,7 +147,7 @@ def _out_of_focus(x: torch.Tensor, depth: torch.Tensor, dice: Dice) -> torch.Ten
 
 def _disc(x: torch.Tensor, radius: float) -> torch.Tensor:
     """Each point becomes an even disc; large ones on a smaller picture."""
-    step = 1 if radius <= 3 else int(radius / 3)
+    step = 1 if radius <= 3 else 2 if radius <= 6 else 4
     h, w = x.shape[2:]
     small = functional.avg_pool2d(x, step) if step > 1 else x
     side = math.ceil(radius / step)

@@ -68,7 +68,7 @@ inline bool buried(const Scene &s, const World &w) {
 }
 // How bad the view is: 0 is good. `plain`: views of little are welcome too.
 inline float fault(const Scene &s, const World &w, bool plain, float &room) {
-    int sky = 0, close = 0, distant = 0, n = 0, seen[63], things = 0, most = 0;
+    int sky = 0, close = 0, distant = 0, high = 0, n = 0, seen[63], things = 0, most = 0;
     int counts[63] = {0};
     float nearest = 1e9f, sum = 0, sum2 = 0, far[63];
     for (int j = -3; j <= 3; j++)
@@ -83,6 +83,7 @@ inline float fault(const Scene &s, const World &w, bool plain, float &room) {
             nearest = fminf(nearest, h.t);
             if (h.t < 0.45f) close++;
             if (h.t > 250.0f) distant++;
+            if (h.t > 250.0f && d.y > 0.0f) high++;
             float l = logf(h.t);
             sum += l, sum2 += l * l;
             int k = 0;
@@ -106,6 +107,7 @@ inline float fault(const Scene &s, const World &w, bool plain, float &room) {
     if (!open && things < 9) f += 0.1f * (9 - things);
     if (open && things < 3 && w.kind != MOUNTAIN) f += 0.2f;
     if (w.kind == MOUNTAIN && distant < n / 3) f += 0.8f;  // the foreground hides the land
+    if (w.kind == MOUNTAIN && high < 3) f += 0.4f;         // no height stands against the sky
     if (!open && most > m * 0.55f) f += 0.5f;
     return f;
 }

@@ -144,6 +144,6 @@ inline void flower_macro(Builder &b, Shot &s) {
     }
     for (int i = b.r.in_int(10, 60); i > 0; i--) { auto k = b.at(v3(b.r.gauss() * 2 * spread, 0, b.r.gauss() * 2 * spread - spread), b.r.in(0, 6.28f)); tuft(b, tall * b.r.in(0.3f, 1.3f), tufts); }
     float d = size * b.r.log_in(4.0f, 14.0f);
-    s = Shot{first + v3(-0.6f * d, -0.1f * d, 0.7f * d), first + v3(0.6f * d, 0.7f * d, 1.2f * d), -0.2f, 0.2f, 0, 3.2f, 24, 50, first, true};
+    s = Shot{first + v3(-0.6f * d, -0.1f * d, 0.7f * d), first + v3(0.6f * d, 0.7f * d, 1.2f * d), -0.2f, 0.2f, 0, 3.2f, 26, 50, first, true};
     s.lo.y = fmaxf(s.lo.y, 0.03f);
 }

@@ -305,7 +305,7 @@ inline void stand_in_front(Builder &b, float room, float ground) {
     bool wanted = b.r.chance(screen_share(w)), grassy = b.r.chance(w.kind == WATERSIDE || w.kind == FIELD_ROAD || w.kind == MOUNTAIN || w.kind == FOREST || w.kind == GARDEN ? 0.17f : 0.05f);
     V3 eye = v3(w.eye);
     float steep = w.fwd[1] / fmaxf(sqrtf(w.fwd[0] * w.fwd[0] + w.fwd[2] * w.fwd[2]), 1e-3f), tall = eye.y - ground;
-    if (fabsf(steep) > 0.9f || room < 0.6f) return;
+    if (fabsf(steep) > 0.9f || room < 0.6f || (w.kind == MOUNTAIN && tall > 8.0f)) return;
     auto k = b.at(eye, atan2f(-w.fwd[0], -w.fwd[2]));
     Front v;
     v.d = clampf(b.r.log_in(0.5f, 6.0f), 0.35f, 0.75f * room);

@@ -74,10 +74,10 @@ inline float height_of(const Land &l, float x, float z, float cell) {
 inline Land land_of(Builder &b) {
     Rng &r = b.r;
     Land l{};
-    int kinds[LAYOUTS] = {27, 24, 12, 14, 5, 6, 5, 7}, k = r.below(100), i = 0;
+    int kinds[LAYOUTS] = {30, 26, 9, 16, 4, 5, 4, 6}, k = r.below(100), i = 0;
     while (k >= kinds[i]) k -= kinds[i++];
     l.kind = (Layout)i, l.seed = (int)(r.u() * 1e5f), l.phase = r.in(0, 6.28f), l.sx = r.in(-90, 90), l.sz = r.in(-90, 90);
-    l.wave = r.log_in(500, 5000), l.amp = l.wave * r.log_in(0.12f, 0.6f), l.ridge = r.chance(0.5f) ? r.in(0.7f, 1.0f) : r.u();
+    l.wave = r.log_in(500, 5000), l.amp = l.wave * r.log_in(0.2f, 0.75f), l.ridge = r.chance(0.5f) ? r.in(0.7f, 1.0f) : r.u();
     l.levels = (float)r.in_int(2, 5), l.bumps = r.log_in(0.2f, 4.0f);
     l.wide = r.log_in(40, 900), l.slope = l.wave * r.in(0.6f, 1.5f), l.end = l.wave * r.log_in(1.5f, 9.0f), l.bend = l.wide * r.in(0.0f, 2.5f), l.turn = l.wave * r.in(0.4f, 1.5f);
     if (l.kind == VALLEY) l.amp = l.slope * r.log_in(0.25f, 0.9f), l.off = r.sign() * (r.chance(0.5f) ? r.in(0.0f, 0.8f) * l.wide : l.wide + r.in(0.1f, 0.6f) * l.slope);
