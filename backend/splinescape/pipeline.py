@@ -47,7 +47,7 @@ from splinescape.train.match import match_colors
 from splinescape.train.trainer import Schedule, TrainingView, train_splats
 
 FIRST_SCHEDULE = Schedule(steps=60)
-GROW_SCHEDULE = Schedule(steps=30)
+GROW_SCHEDULE = Schedule(steps=10)
 JOINT_SCHEDULE = Schedule(steps=30, lr_sh=0.01, lr_log_scales=0.02, lr_opacity=0.1, settled=0.0)
 SETTLE_SCHEDULE = Schedule(steps=10, lr_sh=0.01, lr_log_scales=0.02, lr_opacity=0.1)
 # Means stay: neighbours on a wall lie at equal depths; the smallest move shuffles who is drawn in front (-8 dB).
