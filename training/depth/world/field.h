@@ -58,8 +58,10 @@ HD float pass_block(const World &w, const float *fields, V3 o, V3 d, float t, in
     float high = fmaxf(top[s < SECTORS ? s : SECTORS - 1], top[e < SECTORS ? e : SECTORS - 1]);
     return o.y + d.y * t > high && o.y + d.y * end > high ? end * (1.0f + 1e-5f) : t;
 }
-HD bool hit_field(const World &w, const float *fields, V3 o, V3 d, float t0, float t1, float &t, V3 &n) {
-    float speed = length(d), x = t0, limit = fminf(t1, 1.6f * w.field_size / speed);
+// `any`: whether there is a hit; without relief, for a ray that is lifted over it.
+HD bool hit_field(const World &w, const float *fields, V3 o, V3 d, float t0, float t1, bool any, float &t, V3 &n) {
+    float speed = length(d), x = t0, limit = fminf(t1, 1.6f * w.field_size / speed), rough = any ? 0.0f : w.field_rough;
+    if (any) o.y += w.field_rough * field_cell(w, sqrtf(o.x * o.x + o.z * o.z));
     if (o.y + d.y * x > w.field_top) {  // down to where land may be
         if (d.y >= 0.0f) return false;
         x = fmaxf(x, (w.field_top - o.y) / d.y);
@@ -79,16 +81,19 @@ HD bool hit_field(const World &w, const float *fields, V3 o, V3 d, float t0, flo
                 continue;
             }
         }
-        float base = field_base(w, fields, px, pz, r), cell = field_cell(w, r), above = y - base - w.field_rough * cell;
-        if (above < 0.3f * cell) above = y - base - field_relief(w, px, pz, r, base);
+        float base = field_base(w, fields, px, pz, r), cell = field_cell(w, r), above = y - base - rough * cell;
+        if (rough > 0.0f && above < 0.3f * cell) above = y - base - field_relief(w, px, pz, r, base);
         if (above < 0.0f) {
-            float lo = before, hi = x;
-            for (int k = 0; k < 12; k++) {
-                float m = 0.5f * (lo + hi);
-                if (o.y + d.y * m < field_height(w, fields, o.x + d.x * m, o.z + d.z * m)) hi = m;
-                else lo = m;
+            t = x;
+            if (any) return true;
+            float lo = before, hi = x, over = fmaxf(o.y + d.y * lo - field_height(w, fields, o.x + d.x * lo, o.z + d.z * lo), 1e-6f), under = above;
+            for (int k = 0; k < 6; k++) {  // false position, halving the side that stays
+                t = lo + (hi - lo) * over / (over - under);
+                float gap = o.y + d.y * t - field_height(w, fields, o.x + d.x * t, o.z + d.z * t);
+                if (gap < 0.0f) hi = t, under = gap, over *= 0.5f;
+                else lo = t, over = gap, under *= 0.5f;
+                if (fabsf(gap) < 1e-6f * (1.0f + t * speed)) break;
             }
-            t = hi;
             px = o.x + d.x * t, pz = o.z + d.z * t;
             float e = 0.25f * field_cell(w, sqrtf(px * px + pz * pz));
             n = norm(v3(field_height(w, fields, px - e, pz) - field_height(w, fields, px + e, pz), 2.0f * e,

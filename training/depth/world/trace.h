@@ -70,6 +70,6 @@ HD Hit trace(const Scene &s, const World &w, V3 o, V3 d, float t0, float t1, boo
         }
     }
     if (hit.what >= 0) hit.n = normal_to_world(prims[hit.what].m, local_n);
-    if (w.field0 >= 0 && hit_field(w, s.fields, o, d, t0, hit.t, t, n)) hit = Hit{t, FIELD, n};
+    if (w.field0 >= 0 && hit_field(w, s.fields, o, d, t0, hit.t, any, t, n)) hit = Hit{t, FIELD, n};
     return hit;
 }
