@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psutil
@@ -55,3 +57,17 @@ def _apple_memory() -> tuple[int, int]:
     total, used = torch.mps.recommended_max_memory(), torch.mps.current_allocated_memory()
     cached = torch.mps.driver_allocated_memory() - used
     return int(min(total - used, psutil.virtual_memory().available + cached)), int(total)
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Give torch's own functions `count` threads of the processor, here and for as long as this lasts.
+
+    How a sum is parted among threads decides its last bits.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

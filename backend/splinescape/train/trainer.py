@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from splinescape.devices import torch_threads
 from splinescape.errors import CancelledError
 from splinescape.raster import Rasterizer
 from splinescape.scene.resident import Resident, brought_back, keep, resident
@@ -128,12 +129,8 @@ def trained(
     """
     if not views or schedule.steps == 0:
         return ready
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with torch_threads(1):
         return _train(ready, views, rasterizer, schedule, fixed_colors, frozen, on_step, cancel)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _train(

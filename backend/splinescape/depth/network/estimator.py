@@ -18,6 +18,7 @@ from splinescape.depth.network.sky import find_sky
 from splinescape.depth.network.upsample import along_edges, smooth
 from splinescape.depth.network.weights import SHIPPED, load_network
 from splinescape.depth.normals import facing
+from splinescape.devices import torch_threads
 from splinescape.errors import InputError
 from splinescape.picture.focal import centred_intrinsics
 from splinescape.scene.ramps import snap_ramps
@@ -26,6 +27,8 @@ _NARROWEST, _WIDEST = math.radians(20), math.radians(110)
 """Over the longer side. Trained on 25 to 100 degrees."""
 _NEAREST, _FARTHEST = 1e-3, 1e5
 """Metres."""
+_THREADS = 2
+"""Always as many, whoever asks, so that a scene has the same bytes in the command line and in a service."""
 _SKY = np.float32(50)
 """Stands for the logarithm of the sky's depth."""
 _CLOSE = math.log(1.25)
@@ -34,7 +37,7 @@ _CLOSE = math.log(1.25)
 class NetworkDepth:
     """Depth, sky, confidence, normals and camera from the network of this package; metres as far as it can tell.
 
-    Deterministic on one machine and one kind of device.
+    Deterministic on one machine and one kind of device, whatever the number of torch's threads.
     """
 
     name = "builtin"
@@ -86,7 +89,7 @@ class NetworkDepth:
         return DepthPrediction(depth, confidence, K, facing(normals, K))
 
     def _look(self, small: NDArray[np.uint8]) -> _Seen:
-        with torch.inference_mode():
+        with torch.inference_mode(), torch_threads(_THREADS):
             image = torch.from_numpy(np.array(small)).to(self._device).permute(2, 0, 1)[None].float() / 255
             p = self._network(image.contiguous(memory_format=torch.channels_last))
             return _Seen(
