@@ -266,10 +266,10 @@ def test_ply_path_alone_decides_the_folder(cli: Cli, small_picture: Path, tmp_pa
     assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["room.ply"]
 
 
-def _interrupted(out: Path, picture: Path, path: Path, how: int) -> tuple[int, str]:
+def _interrupted(out: Path, path: Path, how: int) -> tuple[int, str]:
     """Begin a job, send it the signal `how` once it has something to continue from, and wait for its end."""
     process = subprocess.Popen(
-        splinescape_command(*JOB, picture, "--path", path, "--out", out), stderr=subprocess.PIPE, text=True
+        splinescape_command(*JOB, "--path", path, "--out", out), stderr=subprocess.PIPE, text=True
     )
     while not (out / "checkpoint" / "scene.npz").exists():  # written after its frames
         assert process.poll() is None, process.communicate()[1]
@@ -279,22 +279,22 @@ def _interrupted(out: Path, picture: Path, path: Path, how: int) -> tuple[int, s
     return process.returncode, err
 
 
+ROOM = Path(__file__).parents[1] / "examples" / "room.png"
 JOB = (
-    *("generate", "--stage", "coarse", "--n-frames", "4", "--video", "--no-coarse-print-summary"),
+    *("generate", ROOM, "--max-resolution", "96", "--stage", "coarse", "--n-frames", "5"),
+    *("--video", "--no-coarse-print-summary"),
     *("--coarse-min-inpaint-ratio", "0.01", "--coarse-max-inpaint-ratio", "0.6"),
 )
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_an_interrupted_job_is_continued_to_the_same_bytes(
-    cli: Cli, small_picture: Path, side_path: Path, tmp_path: Path
-) -> None:
+def test_an_interrupted_job_is_continued_to_the_same_bytes(cli: Cli, side_path: Path, tmp_path: Path) -> None:
     whole = tmp_path / "whole"
-    assert cli(*JOB, small_picture, "--path", side_path, "--out", whole, "--quiet").code == 0
+    assert cli(*JOB, "--path", side_path, "--out", whole, "--quiet").code == 0
 
     stopped = tmp_path / "stopped"
-    code, err = _interrupted(stopped, small_picture, side_path, signal.SIGINT)
+    code, err = _interrupted(stopped, side_path, signal.SIGINT)
     assert code == 130
     assert err.splitlines()[-1] == (
         f"stopped: finished frames are kept; continue with: splinescape generate --resume {stopped}"
@@ -302,7 +302,7 @@ def test_an_interrupted_job_is_continued_to_the_same_bytes(
     assert not (stopped / "gf.ply").exists()
 
     killed = tmp_path / "killed"
-    code, _ = _interrupted(killed, small_picture, side_path, signal.SIGKILL)
+    code, _ = _interrupted(killed, side_path, signal.SIGKILL)
     assert code == -signal.SIGKILL
 
     for out in (stopped, killed):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from service_support import PATH_JSON, TINY, RunningService, expected_ply, picture_png
 
 from addon.generate.follower import Follower, Order
@@ -16,6 +19,16 @@ from addon.generate.wording import headline, progress_text
 from splinescape.client import Client, Event
 from splinescape.io.formats import load_arrays
 
+ROOM = Path(__file__).parents[1] / "examples" / "room.png"
+FAR_PATH_JSON = json.dumps(
+    {
+        "version": 1,
+        "control_points": [
+            {"position": [0, 0, 0], "look_at": [0, 0, 5]},
+            {"position": [1.5, -0.3, 1.2], "look_at": [0, 0, 5]},
+        ],
+    }
+)
 LONGER: dict[str, Any] = {
     "stage": "coarse",
     "n_frames": 8,
@@ -75,6 +88,14 @@ class Artist:
 
 def order(name: str = "test", **settings: Any) -> Order:
     return Order(name, picture_png(), None, PATH_JSON, {**TINY, **settings})
+
+
+def longer(name: str = "test") -> Order:
+    """A room with things in it, from as far aside as it takes to uncover what they hide, several times."""
+    file = io.BytesIO()
+    with Image.open(ROOM) as room:
+        room.resize((192, 144)).save(file, "PNG")
+    return Order(name, file.getvalue(), None, FAR_PATH_JSON, LONGER)
 
 
 def submitted(folder: Path, wanted: Order) -> Follower:
@@ -168,7 +189,7 @@ def test_a_result_that_cannot_be_written_is_said_and_not_tried_for_ever(
 
 
 def test_a_job_is_paused_resumed_and_cancelled(service: RunningService, tmp_path: Path) -> None:
-    artist = Artist(service.connection, submitted(tmp_path, order(**LONGER)))
+    artist = Artist(service.connection, submitted(tmp_path, longer()))
     artist.until(lambda: artist.view.state == "running" and artist.view.frames >= 1)
     artist.follower.pause()
     artist.until(lambda: artist.view.state == "paused")
@@ -187,7 +208,7 @@ def test_a_job_is_paused_resumed_and_cancelled(service: RunningService, tmp_path
 def test_cancelling_while_the_picture_is_sent_leaves_no_running_job(
     service: RunningService, tmp_path: Path
 ) -> None:
-    artist = Artist(service.connection, submitted(tmp_path, order("hasty", **LONGER)))
+    artist = Artist(service.connection, submitted(tmp_path, longer("hasty")))
     artist.until(lambda: artist.view.state == "sending")
     artist.follower.cancel()
     artist.until(lambda: artist.view.ended)
@@ -229,7 +250,7 @@ def test_a_job_that_the_service_does_not_have_is_said_to_be_gone(
 
 
 def test_a_deleted_job_is_gone(service: RunningService, tmp_path: Path) -> None:
-    artist = Artist(service.connection, submitted(tmp_path, order(**LONGER)))
+    artist = Artist(service.connection, submitted(tmp_path, longer()))
     artist.until(lambda: artist.view.state == "running")
     artist.client.delete(artist.view.job)
     artist.until(lambda: artist.view.ended)
@@ -242,7 +263,7 @@ def test_a_deleted_job_is_gone(service: RunningService, tmp_path: Path) -> None:
 def test_a_killed_service_is_noticed_and_the_job_goes_on_when_it_is_back(tmp_path: Path, moment: str) -> None:
     running = RunningService(tmp_path / "data")
     try:
-        artist = Artist(running.connection, submitted(tmp_path / "view", order(**LONGER)))
+        artist = Artist(running.connection, submitted(tmp_path / "view", longer()))
         moments: dict[str, Callable[[], bool]] = {
             "sending": lambda: artist.view.state == "sending",
             "running": lambda: artist.view.state == "running",
@@ -264,7 +285,7 @@ def test_a_killed_service_is_noticed_and_the_job_goes_on_when_it_is_back(tmp_pat
 
 @pytest.mark.slow
 def test_a_killed_worker_costs_nothing_but_time(service: RunningService, tmp_path: Path) -> None:
-    artist = Artist(service.connection, submitted(tmp_path, order(**LONGER)))
+    artist = Artist(service.connection, submitted(tmp_path, longer()))
     artist.until(lambda: bool(artist.shown))
     for worker in service.workers():
         worker.kill()
@@ -319,7 +340,7 @@ def test_a_job_that_another_backend_did_not_have_is_as_before_when_its_own_is_ba
 
 
 def test_of_two_quick_clicks_the_last_one_counts(service: RunningService, tmp_path: Path) -> None:
-    artist = Artist(service.connection, submitted(tmp_path, order(**LONGER)))
+    artist = Artist(service.connection, submitted(tmp_path, longer()))
     artist.until(lambda: artist.view.state == "running" and artist.view.frames >= 1)
     artist.follower.pause()
     artist.follower.cancel()
