@@ -26,7 +26,7 @@ PATH_JSON = json.dumps(
         "version": 1,
         "control_points": [
             {"position": [0, 0, 0], "look_at": [0, 0, 5]},
-            {"position": [0.5, -0.1, 0.4], "look_at": [0, 0, 5]},
+            {"position": [1.5, -0.3, 1.2], "look_at": [0, 0, 5]},
         ],
     }
 )

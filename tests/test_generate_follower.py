@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,15 +19,6 @@ from splinescape.client import Client, Event
 from splinescape.io.formats import load_arrays
 
 ROOM = Path(__file__).parents[1] / "examples" / "room.png"
-FAR_PATH_JSON = json.dumps(
-    {
-        "version": 1,
-        "control_points": [
-            {"position": [0, 0, 0], "look_at": [0, 0, 5]},
-            {"position": [1.5, -0.3, 1.2], "look_at": [0, 0, 5]},
-        ],
-    }
-)
 LONGER: dict[str, Any] = {
     "stage": "coarse",
     "n_frames": 8,
@@ -91,11 +81,11 @@ def order(name: str = "test", **settings: Any) -> Order:
 
 
 def longer(name: str = "test") -> Order:
-    """A room with things in it, from as far aside as it takes to uncover what they hide, several times."""
+    """A room with things in it, which hide more than one frame can uncover."""
     file = io.BytesIO()
     with Image.open(ROOM) as room:
         room.resize((192, 144)).save(file, "PNG")
-    return Order(name, file.getvalue(), None, FAR_PATH_JSON, LONGER)
+    return Order(name, file.getvalue(), None, PATH_JSON, LONGER)
 
 
 def submitted(folder: Path, wanted: Order) -> Follower:

@@ -35,7 +35,7 @@ def set_up(folder: Path, settings: dict[str, Any] = TINY) -> bpy.types.Scene:
     curve.dimensions = "3D"
     spline = curve.splines.new("POLY")
     spline.points.add(1)
-    for point, position in zip(spline.points, ((0, 0, 1.6), (0.5, 0.4, 1.7)), strict=True):
+    for point, position in zip(spline.points, ((0, 0, 1.6), (1.5, 1.2, 1.9)), strict=True):
         point.co = (*position, 1)
     path = bpy.data.objects.new("Path", curve)
     scene.collection.objects.link(path)
