@@ -5,8 +5,10 @@ Every example is a handful of messages, so that together they are tens of thousa
 
 from __future__ import annotations
 
+import gc
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -34,6 +36,15 @@ GOOD_FRAMES = [
         ),
     ]
 ]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def what_other_tests_left_is_not_tidied_up_here() -> Iterator[None]:
+    """Looking through all of it once takes longer than a message may: it is gigabytes by now, the service's is not."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def knock(frames: list[bytes]) -> None:
