@@ -44,7 +44,7 @@ def test_a_checkout_that_is_not_installed_says_so_in_its_version() -> None:
     "command", ["gpu_scaling --help", "gpu_pipeline --help", "flux_memory --help", "flux_memory --tiny"]
 )
 def test_benchmarks_of_the_gpu_need_no_installation(command: str, tmp_path: Path) -> None:
-    """They run on lent machines."""
+    """They run on machines where nothing of this is installed."""
     name, *arguments = command.split()
     if "--tiny" in arguments:
         pytest.importorskip("diffusers")
