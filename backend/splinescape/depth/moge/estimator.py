@@ -14,7 +14,7 @@ from splinescape.camera.view import View
 from splinescape.depth import DepthPrediction
 from splinescape.depth.moge.framing import framed
 from splinescape.depth.normals import facing
-from splinescape.errors import InputError
+from splinescape.depth.request import check_request
 from splinescape.picture.focal import LIKELY_FOV, centred_intrinsics
 
 if TYPE_CHECKING:
@@ -74,10 +74,7 @@ class MogeDepth:
             InputError: `rgb_hw3` is not (H, W, 3) uint8, or `K_33` has no positive focal lengths.
         """
         del view  # one picture is all it looks at
-        if rgb_hw3.ndim != 3 or rgb_hw3.shape[2] != 3 or rgb_hw3.dtype != np.uint8 or not rgb_hw3.size:
-            raise InputError(f"depth needs a (H, W, 3) uint8 picture, not {rgb_hw3.shape} {rgb_hw3.dtype}")
-        if K_33 is not None and not (np.isfinite(K_33).all() and min(K_33[0, 0], K_33[1, 1]) > 0):
-            raise InputError(f"the intrinsics {K_33.tolist()} are no camera")
+        check_request(rgb_hw3, K_33)
         seen = self._look(rgb_hw3, K_33)
         known = (seen.mask > self._network.mask_threshold) & np.isfinite(seen.points).all(axis=-1)
         K, shift = _camera(seen.points, known, K_33)

@@ -18,8 +18,8 @@ from splinescape.depth.network.sky import find_sky
 from splinescape.depth.network.upsample import along_edges, smooth
 from splinescape.depth.network.weights import SHIPPED, load_network
 from splinescape.depth.normals import facing
+from splinescape.depth.request import check_request
 from splinescape.devices import torch_threads
-from splinescape.errors import InputError
 from splinescape.picture.focal import centred_intrinsics
 from splinescape.scene.ramps import snap_ramps
 
@@ -69,7 +69,7 @@ class NetworkDepth:
             InputError: `rgb_hw3` is not (H, W, 3) uint8, or `K_33` has no positive focal lengths.
         """
         del view  # one picture is all it looks at
-        _check(rgb_hw3, K_33)
+        check_request(rgb_hw3, K_33)
         height, width = rgb_hw3.shape[:2]
         pixel_height = 1.0 if K_33 is None else float(K_33[0, 0] / K_33[1, 1])
         small = resized(rgb_hw3, *working_size(width, height, pixel_height))
@@ -114,13 +114,6 @@ class _Seen:
     up: NDArray[np.float64]
     log_scale: float
     tan_half: float
-
-
-def _check(rgb_hw3: NDArray[np.uint8], K_33: NDArray[np.float32] | None) -> None:
-    if rgb_hw3.ndim != 3 or rgb_hw3.shape[2] != 3 or rgb_hw3.dtype != np.uint8 or not rgb_hw3.size:
-        raise InputError(f"depth needs a (H, W, 3) uint8 picture, not {rgb_hw3.shape} {rgb_hw3.dtype}")
-    if K_33 is not None and not (np.isfinite(K_33).all() and min(K_33[0, 0], K_33[1, 1]) > 0):
-        raise InputError(f"the intrinsics {K_33.tolist()} are no camera")
 
 
 def _camera(

@@ -12,9 +12,10 @@ from PIL import Image
 from splinescape.camera.view import View
 from splinescape.depth import DepthPrediction
 from splinescape.depth.pretrained.folder import ModelFolder, Preprocessing, open_folder
-from splinescape.depth.pretrained.frame import centre, check_request, finished, guessed_intrinsics
+from splinescape.depth.pretrained.frame import centre, finished, guessed_intrinsics
 from splinescape.depth.pretrained.loading import last_in_float32, load_network
 from splinescape.depth.pretrained.sky import find_sky
+from splinescape.depth.request import check_request
 from splinescape.errors import InputError
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from splinescape.depth import DepthPrediction
 from splinescape.depth.pretrained.folder import ModelFolder, open_folder
 from splinescape.depth.pretrained.frame import (
     centre,
-    check_request,
     finished,
     guessed_intrinsics,
 )
 from splinescape.depth.pretrained.loading import last_in_float32, load_network
+from splinescape.depth.request import check_request
 from splinescape.errors import InputError
 from splinescape.picture.focal import centred_intrinsics
 

@@ -1,4 +1,4 @@
-"""What goes into a network and what comes out of the engine: checks, centring, the final maps."""
+"""What goes into a network and what comes out of the engine: centring, the final maps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splinescape.depth import DepthPrediction
-from splinescape.errors import InputError
 from splinescape.picture.focal import LIKELY_FOV, centred_intrinsics
 
 
@@ -31,21 +30,6 @@ class Centred:
     def cut(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """The (H, W) part of (H', W') `values` that belongs to the picture."""
         return values[self.top : self.top + self.height, self.left : self.left + self.width]
-
-
-def check_request(rgb_hw3: NDArray[np.uint8], K_33: NDArray[np.float32] | None) -> None:
-    """Refuse what no depth can be predicted for.
-
-    Raises:
-        InputError: not a (H, W, 3) uint8 picture with pixels, or intrinsics without positive finite focal lengths.
-    """
-    if rgb_hw3.ndim != 3 or rgb_hw3.shape[2] != 3 or rgb_hw3.dtype != np.uint8 or not rgb_hw3.size:
-        raise InputError(f"depth needs a (H, W, 3) uint8 picture, not {rgb_hw3.shape} {rgb_hw3.dtype}")
-    if K_33 is None:
-        return
-    K = np.asarray(K_33)
-    if K.shape != (3, 3) or not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
-        raise InputError(f"these are no intrinsics of a camera: {K.tolist()}")
 
 
 def centre(rgb_hw3: NDArray[np.uint8], K_33: NDArray[np.float32] | None) -> Centred:
